@@ -160,7 +160,7 @@ export interface IJobOptions {
   /**
    * `false`: the input holds no expressions, whatever it looks like, and reaches the handler byte for byte; `literal()`
    * does the same for a part of it. Without it, all texts may hold some but the names of files (`fileName`, `path`, `prefix`,
-   * `mimeType`, cursors) of storage jobs; `true`: those too.
+   * `mimeType`, cursors, and those in `file`) of storage jobs; `true`: those too.
    */
   expressions?: boolean;
   /** Session on whose behalf the job runs: its tag and its signed token, or both as `'tag:token'`. */
@@ -302,6 +302,11 @@ export interface IStorageRequest {
   fileName: string;
   /** Content: base64 text, or bytes (a `Buffer` too), which are stored as base64. At most 32 MiB. */
   buffer?: string | Uint8Array;
+  /**
+   * In the place of `buffer`: a file of the machine that runs the job, in the folder that the storage's `sources` name, or a URL.
+   * It is read while it is written, so that it can be large: up to `maxBytes` of the event, 5 GiB where that is not set.
+   */
+  file?: { path: string } | { url: string };
   /** Folder inside the storage. */
   path?: string;
   mimeType?: string;

@@ -289,11 +289,25 @@ export interface StorageResource extends Described {
 }
 
 /** Where files are in one environment. */
-export type StorageEnvironment =
-  | { slug: string; description?: string; type: AnyCase<'local'>; config: LocalFolder }
-  | { slug: string; description?: string; type: AnyCase<'aws'>; config: AwsBucket }
-  | { slug: string; description?: string; type: AnyCase<'gcp'>; config: GcpBucket }
-  | { slug: string; description?: string; type: AnyCase<'azure'>; config: AzureContainer };
+export type StorageEnvironment = {
+  slug: string;
+  description?: string;
+  /** From where uploads may take their content, besides the input. */
+  sources?: FileSources;
+} & (
+  | { type: AnyCase<'local'>; config: LocalFolder }
+  | { type: AnyCase<'aws'>; config: AwsBucket }
+  | { type: AnyCase<'gcp'>; config: GcpBucket }
+  | { type: AnyCase<'azure'>; config: AzureContainer }
+);
+
+/** From where uploads may take their content, besides the input. */
+export interface FileSources {
+  /** The folder of this machine whose files they may name by `file: { path }`. Without it they may name none. */
+  folder?: string;
+  /** Whether they may name URLs with private addresses by `file: { url }`, where `outbound` allows those. Default false. */
+  privateAddresses?: boolean;
+}
 
 /**
  * A bucket of S3, or of a service that speaks its protocol. Without a key, one is looked for as AWS's own tools do: in the

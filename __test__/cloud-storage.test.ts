@@ -1,11 +1,14 @@
 // Storage in buckets, without handlers: on the servers that the variables of support/buckets.ts name.
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { randomUUID } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { type Bucket, buckets } from './support/buckets.js';
 import type { DuctapeOptions, IStorageRequest } from './support/ductape.js';
-import { create, env, product, rejection } from './support/instances.js';
+import { create, env, product, rejection, temporaryFolder } from './support/instances.js';
+import { script } from './support/processes.js';
 import { address } from './support/servers.js';
 
 type Instance = ReturnType<typeof create>;
@@ -231,6 +234,173 @@ describe.each(Object.entries(buckets))('%s', (_name, { variable, open }) => {
       }
       const large = await failure(ductape, 'upload', { fileName: 'a', buffer: Buffer.alloc(9 << 20) });
       expect(large).toMatchObject({ code, attempts: 1 });
+    }
+  });
+});
+
+/** What becomes of requests to a bucket. */
+type Fault = (request: IncomingMessage, answer: ServerResponse) => boolean;
+
+/** S3 behind a server that lets requests through unless `fault` takes them; which were made, and what they were answered. */
+async function behind(server: string) {
+  const url = new URL(server);
+  const seen: string[] = [];
+  const state: { fault: Fault } = { fault: () => false };
+  const proxy: Server = createServer((asked, answer) => {
+    if (state.fault(asked, answer)) return;
+    const options = {
+      host: url.hostname,
+      port: url.port,
+      method: asked.method,
+      path: asked.url,
+      headers: asked.headers,
+    };
+    const there = request(options, (back) => {
+      seen.push(`${asked.method} ${asked.url?.split('?')[1] ?? ''} ${back.statusCode}`);
+      answer.writeHead(back.statusCode as number, back.headers);
+      back.pipe(answer);
+    });
+    there.on('error', () => answer.destroy());
+    asked.pipe(there);
+  });
+  await new Promise<void>((resolve) => void proxy.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    proxy.closeAllConnections();
+    proxy.close();
+  });
+  const endpoint = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+  const { config } = await (buckets.S3 as (typeof buckets)[string]).open(server);
+  return { seen, state, endpoint, config: { ...config, endpoint } };
+}
+
+const s3 = address('DUCTAPE_TEST_S3');
+
+describe.skipIf(s3 === undefined)('a bucket that cannot be reached as it should', () => {
+  const large = { fileName: 'large', buffer: Buffer.alloc(20 << 20, 'x') };
+
+  it('gets a request again that was one too many, after the pause it asks for', async () => {
+    const { state, config } = await behind(s3 as string);
+    const ductape = storing('aws', config);
+    const times: number[] = [];
+    state.fault = (_, answer) => {
+      times.push(Date.now());
+      if (times.length > 2) return false;
+      answer.writeHead(503, { 'retry-after': '1' }).end('<Error><Code>SlowDown</Code></Error>');
+      return true;
+    };
+    expect(await run(ductape, 'upload', { fileName: 'a', buffer: 'YQ==' })).toMatchObject({ size: 1 });
+    expect(times.length).toBe(3);
+    expect((times[1] as number) - (times[0] as number)).toBeGreaterThanOrEqual(990);
+    // A longer pause is one between attempts.
+    times.length = 0;
+    state.fault = (_, answer) => {
+      times.push(Date.now());
+      answer.writeHead(503, { 'retry-after': '20' }).end('<Error><Code>SlowDown</Code></Error>');
+      return true;
+    };
+    const input = { fileName: 'a', buffer: 'YQ==' };
+    const { job_id } = await ductape.storage.dispatch({ storage: 'files', event: 'upload', input, retries: 1 });
+    await expect.poll(async () => (await ductape.jobs.get(job_id)).last_error).toContain('fewer requests');
+    const { scheduled_at, error } = await ductape.jobs.get(job_id);
+    expect(error?.code).toBe('RATE_LIMITED');
+    expect(scheduled_at - (times[0] as number)).toBeGreaterThanOrEqual(19_000);
+    expect(times.length).toBe(1);
+  });
+
+  it('gets a request again whose connection broke, and fails when all break', async () => {
+    const { state, config } = await behind(s3 as string);
+    const ductape = storing('aws', config);
+    let requests = 0;
+    state.fault = (asked) => {
+      requests += 1;
+      if (requests > 2) return false;
+      asked.socket.destroy();
+      return true;
+    };
+    expect(await run(ductape, 'upload', { fileName: 'a', buffer: 'YQ==' })).toMatchObject({ size: 1 });
+    state.fault = (asked) => {
+      asked.socket.destroy();
+      return true;
+    };
+    for (const event of ['upload', 'download', 'stats', 'remove', 'listFiles']) {
+      const file = event === 'listFiles' ? {} : { fileName: 'a', buffer: 'YQ==' };
+      expect(await failure(ductape, event, file), event).toMatchObject({ code: 'CONNECTION_ERROR', attempts: 2 });
+    }
+    expect(await ductape.resources.check()).toMatchObject([{ ok: false, error: { code: 'CONNECTION_ERROR' } }]);
+  });
+
+  it.each(['cancelled', 'too late', 'denied', 'cut'])(
+    'keeps no parts of an upload that is %s',
+    { timeout: 30_000 },
+    async (how) => {
+      const { state, seen, config } = await behind(s3 as string);
+      const path = `t-${randomUUID()}`;
+      const ductape = storing('aws', config, path);
+      await run(ductape, 'upload', { fileName: 'large', buffer: Buffer.from('before') });
+      let stalled = 0;
+      state.fault = (asked, answer) => {
+        if (!asked.url?.includes('partNumber=2')) return false;
+        stalled += 1;
+        if (how === 'denied') answer.writeHead(403).end('<Error><Code>AccessDenied</Code></Error>');
+        if (how === 'cut') asked.socket.destroy();
+        return true;
+      };
+      const timeout = how === 'too late' ? 2_500 : 60_000;
+      const job = { storage: 'files', event: 'upload', input: large, timeout, retries: 0 };
+      const { job_id } = await ductape.storage.dispatch(job);
+      const ended = rejection(ductape.jobs.wait(job_id));
+      await expect.poll(() => stalled, { timeout: 20_000 }).toBeGreaterThan(0);
+      if (how === 'cancelled') await ductape.jobs.cancel(job_id);
+      const codes = { cancelled: 'CANCELLED', 'too late': 'TIMEOUT', denied: 'FORBIDDEN', cut: 'CONNECTION_ERROR' };
+      expect((await ended).code).toBe(codes[how as keyof typeof codes]);
+      // Removed, and once more, since a part may have been on its way; then it is there again.
+      const removals = () =>
+        seen.filter((each) => each.startsWith('DELETE uploadId=')).map((each) => each.split(' ')[2]);
+      await expect.poll(removals, { timeout: 10_000 }).toEqual(['204', expect.stringMatching(/^(204|404)$/)]);
+      expect(seen.some((each) => each.startsWith('POST uploadId='))).toBe(false);
+      state.fault = () => false;
+      const { buffer } = await run(ductape, 'download', { fileName: 'large' });
+      expect(Buffer.from(buffer as string, 'base64').toString()).toBe('before');
+    },
+  );
+
+  it('is refused where `outbound` forbids its host', async () => {
+    const { seen, config } = await behind(s3 as string);
+    for (const outbound of [{ hosts: ['example.com'] }, { privateAddresses: false }]) {
+      const ductape = storing('aws', config, 'p', { outbound });
+      expect(await failure(ductape, 'upload', { fileName: 'a', buffer: 'YQ==' })).toMatchObject({ code: 'FORBIDDEN' });
+      expect(await ductape.resources.check()).toMatchObject([{ ok: false, error: { code: 'FORBIDDEN' } }]);
+    }
+    expect(seen).toEqual([]);
+  });
+
+  it('is opened by a key of the environment or of a profile', async () => {
+    const { config } = await (buckets.S3 as (typeof buckets)[string]).open(s3 as string);
+    const { accessKeyId, secretAccessKey, ...rest } = config as Record<string, string>;
+    const folder = await temporaryFolder();
+    const credentials = join(folder, 'credentials');
+    await writeFile(
+      credentials,
+      `[work]\naws_access_key_id=${accessKeyId}\naws_secret_access_key=${secretAccessKey}\n`,
+    );
+    const none = { AWS_EC2_METADATA_DISABLED: 'true', AWS_CONFIG_FILE: '/none', AWS_SHARED_CREDENTIALS_FILE: '/none' };
+    for (const [environment, own, ok] of [
+      [{ ...none, AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey }, {}, true],
+      [{ ...none, AWS_SHARED_CREDENTIALS_FILE: credentials }, { profile: 'work' }, true],
+      [none, {}, false],
+    ] as const) {
+      const program = `
+        import Ductape from 'ductape';
+        const config = JSON.parse(process.argv[1]);
+        const storage = [{ tag: 'files', envs: [{ slug: 'test', type: 'aws', config }] }];
+        const ductape = new Ductape({ store: 'memory:', product: 'shop', env: 'test', resources: { products: [{ tag: 'shop', storage }] } });
+        const [checked] = await ductape.resources.check();
+        console.log('checked', checked.ok, checked.error?.code ?? '');
+        await ductape.close();`;
+      const started = script(program, [JSON.stringify({ ...rest, ...own })], {
+        env: environment as Record<string, string>,
+      });
+      expect(await started.waitForLine('checked')).toBe(ok ? 'true ' : 'false UNAUTHORIZED');
     }
   });
 });

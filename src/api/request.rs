@@ -58,6 +58,7 @@ const STORAGE: Members = &[
     ("path", Shape::Text, false),
     ("mimeType", Shape::Text, false),
     ("prefix", Shape::Text, false),
+    ("file", Shape::Object, false),
 ];
 
 const DATABASE_ACTION: Members = &[

@@ -32,29 +32,44 @@ pub(super) fn event_of_operation(fields: &mut Fields<'_>) -> Option<Box<str>> {
     fields.one_of("operation", &OPERATIONS).map(Into::into)
 }
 
+/// The member of an input that names where an upload finds its content, and the members of that.
+const SOURCE: (&str, [&str; 2]) = ("file", ["path", "url"]);
+
 /// An input whose names are marked as text that holds no expressions. What has no `$` in them comes back as it is.
 pub(super) fn with_literal_names(input: &str) -> Cow<'_, str> {
     // A look at the text first: it may be long.
     if !input.contains('$') {
         return Cow::Borrowed(input);
     }
-    let Some(mut object) = Object::read(input) else {
-        return Cow::Borrowed(input);
-    };
-    let marked: Vec<(&str, String)> = NAMES
-        .into_iter()
+    let (source, members) = SOURCE;
+    let marked_source = Object::read(input)
+        .and_then(|object| object.get(source))
+        .filter(|text| text.starts_with('{'))
+        .and_then(|text| marked(text, &members, None));
+    let source = marked_source.as_deref().map(|text| (source, text));
+    marked(input, &NAMES, source).map_or(Cow::Borrowed(input), Cow::Owned)
+}
+
+/// An object with the members of these names marked, and another member replaced; `None`: nothing is to be changed.
+fn marked(text: &str, names: &[&'static str], replaced: Option<(&'static str, &str)>) -> Option<String> {
+    let mut object = Object::read(text)?;
+    let marked: Vec<(&str, String)> = names
+        .iter()
         .filter_map(|name| {
             let text = object.get(name)?;
-            (text.starts_with('"') && text.contains('$')).then(|| (name, format!("{{\"$literal\":{text}}}")))
+            (text.starts_with('"') && text.contains('$')).then(|| (*name, format!("{{\"$literal\":{text}}}")))
         })
         .collect();
-    if marked.is_empty() {
-        return Cow::Borrowed(input);
+    if marked.is_empty() && replaced.is_none() {
+        return None;
     }
     for (name, text) in &marked {
         object.put(*name, text);
     }
-    Cow::Owned(object.to_json())
+    if let Some((name, text)) = replaced {
+        object.put(name, text);
+    }
+    Some(object.to_json())
 }
 
 #[cfg(test)]
@@ -75,6 +90,10 @@ mod tests {
         assert_eq!(
             with_literal_names(r#"{"fileName" : "$Now()", "n": 1e400,"path":"$","mimeType":"a/b"}"#),
             r#"{"fileName":{"$literal":"$Now()"},"n":1e400,"path":{"$literal":"$"},"mimeType":"a/b"}"#
+        );
+        assert_eq!(
+            with_literal_names(r#"{"fileName":"a","file":{"url":"http://h/?$Now()","x":"$Now()"}}"#),
+            r#"{"fileName":"a","file":{"url":{"$literal":"http://h/?$Now()"},"x":"$Now()"}}"#
         );
     }
 }

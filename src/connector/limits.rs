@@ -63,6 +63,8 @@ pub(super) const MAX_NAMED_PARTS: usize = 5;
 
 /// Largest file that is written.
 pub(super) const MAX_UPLOAD_BYTES: usize = 32 << 20;
+/// Largest file that is written from a file or a URL, where its event does not say.
+pub(super) const DEFAULT_SOURCE_BYTES: u64 = 5 << 30;
 /// Largest file that is read into a result: a result holds 1 MiB of JSON, and base64 makes four characters of
 /// three bytes.
 pub(super) const MAX_DOWNLOAD_BYTES: u64 = 768 * 1024 - 1_024;

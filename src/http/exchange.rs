@@ -93,11 +93,36 @@ impl Client {
             .map_err(|error| Failure::from_client_error(&error))
     }
 
+    /// Sends a request and returns its response once its head is there, for bodies that are read as they come. The deadline
+    /// is that of the head.
+    ///
+    /// # Errors
+    /// As [`exchange`](Self::exchange).
+    pub async fn open_stream(&self, request: RequestBuilder, limits: &ExchangeLimits) -> Result<Response, Failure> {
+        let request = request.build().map_err(|error| Failure::from_client_error(&error))?;
+        with_deadline(limits.deadline, async {
+            let (response, followed) = self.final_response(request, limits.redirects).await?;
+            match from_status(response.status().as_u16(), retry_after(&response, limits.now)) {
+                None => Ok(response),
+                Some(failure) => Err(with_redirect_note(failure, followed)),
+            }
+        })
+        .await
+    }
+
     async fn send_following_redirects(
         &self,
-        mut request: Request,
+        request: Request,
         limits: &ExchangeLimits,
     ) -> Result<HttpResponse, Failure> {
+        let (response, followed) = self.final_response(request, limits.redirects).await?;
+        read_response(response, limits)
+            .await
+            .map_err(|failure| with_redirect_note(failure, followed))
+    }
+
+    /// The response that is no redirect, and how many there were before it.
+    async fn final_response(&self, mut request: Request, most: usize) -> Result<(Response, usize), Failure> {
         let mut followed = 0;
         loop {
             let again = request.try_clone();
@@ -106,14 +131,10 @@ impl Client {
                 .await
                 .map_err(|failure| with_redirect_note(failure, followed))?;
             let next = match redirect::step(&response, again)? {
-                RedirectStep::Final => {
-                    return read_response(response, limits)
-                        .await
-                        .map_err(|failure| with_redirect_note(failure, followed));
-                }
+                RedirectStep::Final => return Ok((response, followed)),
                 RedirectStep::Follow(next) => next,
             };
-            if followed >= limits.redirects {
+            if followed >= most {
                 let mut failure = Failure::new("HTTP_ERROR", format!("more than {followed} redirects"));
                 failure.status = Some(response.status().as_u16());
                 return Err(failure);

@@ -38,7 +38,7 @@ pub use outbound::OutboundRules;
 pub use section::Section;
 pub use session::{Algorithm, KeySource, SessionResource};
 pub use storage::{
-    AwsBucket, AzureContainer, GcpBucket, LocalFolder, Storage, StorageEnv, StorageEvent, StorageLocation,
+    AwsBucket, AzureContainer, FileSources, GcpBucket, LocalFolder, Storage, StorageEnv, StorageEvent, StorageLocation,
     StorageOperation,
 };
 pub use template::Template;

@@ -20,6 +20,17 @@ pub struct StorageEnv {
     pub slug: Box<str>,
     /// Their location.
     pub place: StorageLocation,
+    /// From where uploads may take their content, besides the input.
+    pub sources: FileSources,
+}
+
+/// From where uploads may take their content, besides the input.
+#[derive(Clone, Debug, Default)]
+pub struct FileSources {
+    /// The folder whose files they may name; `None`: they may name none.
+    pub folder: Option<Text>,
+    /// Whether they may name URLs with private addresses, where the rules for requests allow those.
+    pub private_addresses: bool,
 }
 
 /// The location of files.
@@ -158,5 +169,5 @@ pub struct StorageEvent {
     /// The folder that its jobs are confined to.
     pub path: Option<Box<str>>,
     /// Largest file that may be written, in bytes.
-    pub max_bytes: Option<usize>,
+    pub max_bytes: Option<u64>,
 }

@@ -3,21 +3,25 @@
 use super::cloud_storage;
 use super::environments::environments;
 use super::members::{members, required_tag};
+use super::texts::text;
 use crate::api::fields::Fields;
-use crate::resources::{LocalFolder, Resources, Storage, StorageEnv, StorageEvent, StorageLocation, StorageOperation};
+use crate::resources::{
+    FileSources, LocalFolder, Resources, Storage, StorageEnv, StorageEvent, StorageLocation, StorageOperation,
+};
 
 /// Names of storage types.
 const STORAGE_TYPES: [&str; 4] = ["local", "aws", "gcp", "azure"];
-/// Upper limit of a file's size, in bytes.
-const MAX_FILE_BYTES: i64 = 32 << 20;
+/// Upper limit of a file's size, in bytes: what the largest parts of an upload come to.
+const MAX_FILE_BYTES: i64 = 640 << 30;
 
 pub(super) fn read(storage: &mut Fields<'_>, product: &str, resources: &mut Resources) {
     storage.refuse_unknown(&["tag", "envs", "events", "name", "description"]);
     let tag = required_tag(storage);
     let mut envs = Vec::new();
     for (slug, mut env) in environments(storage) {
+        let sources = read_sources(&mut env);
         if let Some(place) = read_location(&mut env) {
-            envs.push(StorageEnv { slug, place });
+            envs.push(StorageEnv { slug, place, sources });
         }
         storage.absorb(env);
     }
@@ -36,7 +40,7 @@ pub(super) fn read(storage: &mut Fields<'_>, product: &str, resources: &mut Reso
 }
 
 fn read_location(env: &mut Fields<'_>) -> Option<StorageLocation> {
-    env.refuse_unknown(&["slug", "type", "config", "description"]);
+    env.refuse_unknown(&["slug", "type", "config", "sources", "description"]);
     let kind = env.server_type("type", &STORAGE_TYPES.map(|name| (name, name)), |_| true)?;
     let Some(mut config) = env.object("config") else {
         if env.raw("config").is_none() {
@@ -58,6 +62,23 @@ fn read_location(env: &mut Fields<'_>) -> Option<StorageLocation> {
     };
     env.absorb(config);
     place
+}
+
+fn read_sources(env: &mut Fields<'_>) -> FileSources {
+    let Some(mut sources) = env.object("sources") else {
+        return FileSources::default();
+    };
+    sources.refuse_unknown(&["folder", "privateAddresses"]);
+    let folder = text(&mut sources, "folder");
+    if folder.as_ref().is_some_and(|folder| folder.as_written().is_empty()) {
+        sources.problem("folder", "must be the path of a folder");
+    }
+    let private_addresses = sources.boolean("privateAddresses").unwrap_or(false);
+    env.absorb(sources);
+    FileSources {
+        folder,
+        private_addresses,
+    }
 }
 
 fn read_folder(config: &mut Fields<'_>) -> Option<LocalFolder> {
@@ -86,9 +107,7 @@ fn read_events(storage: &mut Fields<'_>) -> Vec<StorageEvent> {
             let names = StorageOperation::NAMES.map(|(name, _)| name).join(", ");
             event.problem("operation", format!("is missing; known are {names}"));
         }
-        let max_bytes = event
-            .integer("maxBytes", 1, MAX_FILE_BYTES)
-            .and_then(|bytes| usize::try_from(bytes).ok());
+        let max_bytes = event.integer("maxBytes", 1, MAX_FILE_BYTES).map(i64::unsigned_abs);
         if max_bytes.is_some() && operation.is_some_and(|operation| operation != StorageOperation::Upload) {
             event.problem("maxBytes", "is for uploads");
         }

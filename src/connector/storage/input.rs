@@ -2,15 +2,17 @@
 //!
 //! Invariant: no error message contains the content or the name of a file.
 
+use super::content::Source;
 use super::media::is_media_type;
 use super::task::Access;
 use crate::connector::Failure;
-use crate::connector::limits::{DEFAULT_LIST_LIMIT, MAX_LIST_LIMIT};
+use crate::connector::limits::{DEFAULT_LIST_LIMIT, DEFAULT_SOURCE_BYTES, MAX_LIST_LIMIT, MAX_UPLOAD_BYTES};
 use crate::resources::FilePath;
 use crate::text::json::{self, Object};
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use reqwest::Url;
 use std::time::Duration;
 
 /// Base64 with optional padding.
@@ -20,7 +22,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// What an input may have; each operation reads what it needs.
-const MEMBERS: [&str; 10] = [
+const MEMBERS: [&str; 11] = [
     "fileName",
     "buffer",
     "path",
@@ -31,6 +33,7 @@ const MEMBERS: [&str; 10] = [
     "continuationToken",
     "action",
     "expiresIn",
+    "file",
 ];
 /// For how long a URL grants access if the job does not say, s.
 const DEFAULT_URL_SECONDS: i64 = 3_600;
@@ -154,11 +157,25 @@ impl<'a> Input<'a> {
         self.0.get_present("fileName").is_some()
     }
 
-    /// The content to write, at most `most` bytes.
-    pub(super) fn bytes(&self, most: usize) -> Result<Vec<u8>, Failure> {
-        let text = self
-            .text("buffer")?
-            .ok_or_else(|| Failure::invalid("input.buffer: is missing; it is what is written"))?;
+    /// Where the content of an upload is, at most `most` bytes of it if the event says how many.
+    pub(super) fn content(&self, most: Option<u64>) -> Result<Source, Failure> {
+        match (self.0.get_present("buffer"), self.0.get_present("file")) {
+            (Some(_), Some(_)) => Err(Failure::invalid(
+                "input.file: is in the place of `buffer`; give one of them",
+            )),
+            (None, None) => Err(Failure::invalid(
+                "input.buffer: is missing; it is what is written, or `file` says where that is",
+            )),
+            (Some(_), None) => {
+                let most = most.map_or(MAX_UPLOAD_BYTES, |most| usize::try_from(most).unwrap_or(usize::MAX));
+                Ok(Source::Bytes(self.bytes(most.min(MAX_UPLOAD_BYTES))?.into()))
+            }
+            (None, Some(json)) => file_source(json, most.unwrap_or(DEFAULT_SOURCE_BYTES)),
+        }
+    }
+
+    fn bytes(&self, most: usize) -> Result<Vec<u8>, Failure> {
+        let text = self.text("buffer")?.unwrap_or_default();
         let too_large =
             |size: usize| Failure::invalid(format!("input.buffer: must have at most {most} bytes, got {size}"));
         if text.len() / 4 * 3 > most.saturating_add(2) {
@@ -213,6 +230,43 @@ impl<'a> Input<'a> {
                 .map(|(_, text)| text.into()),
             limit: limit.unwrap_or(DEFAULT_LIST_LIMIT),
         })
+    }
+}
+
+/// Reads `file`: a file of this machine, or a URL.
+fn file_source(json: &str, most: u64) -> Result<Source, Failure> {
+    const MEMBERS: [&str; 2] = ["path", "url"];
+    let object = Object::read(json).ok_or_else(|| Failure::invalid("input.file: must be { path } or { url }"))?;
+    if let Some((name, _)) = object.iter().find(|(name, _)| !MEMBERS.contains(name)) {
+        return Err(Failure::unknown_member("input.file", name, &MEMBERS));
+    }
+    let text = |name: &str| match object.get_present(name) {
+        None => Ok(None),
+        Some(json) => json::string(json)
+            .map(Some)
+            .ok_or_else(|| Failure::invalid(format!("input.file.{name}: must be a string"))),
+    };
+    match (text("path")?, text("url")?) {
+        (Some(path), None) => {
+            let (folder, name) = FilePath::file(&path).map_err(|why| {
+                Failure::invalid(format!(
+                    "input.file.path: must be the path of a file in the folder that `sources` names, and {why}"
+                ))
+            })?;
+            Ok(Source::File(FileName { folder, name }, most))
+        }
+        (None, Some(url)) => {
+            let url =
+                Url::parse(&url).map_err(|error| Failure::invalid(format!("input.file.url: is no URL: {error}")))?;
+            let has_user = !url.username().is_empty() || url.password().is_some();
+            if !matches!(url.scheme(), "http" | "https") || has_user {
+                return Err(Failure::invalid(
+                    "input.file.url: must be a URL of http or https without a user",
+                ));
+            }
+            Ok(Source::Url(url, most))
+        }
+        _ => Err(Failure::invalid("input.file: must have either `path` or `url`")),
     }
 }
 

@@ -3,31 +3,31 @@
 //! A file is written to a staging folder, synced, and then renamed to its final path. Invariants: no reader ever sees a
 //! partial file, not even after a crash; the number of operations that wait for the disk is bounded, also when it hangs.
 
-use super::content::Content;
+use super::content::{Content, Sources};
 use super::error::FileSystemError;
 use super::input::{FileName, Listing};
 use super::local_count::count;
 use super::result::{Counted, FileInfo, Listed, Removed, Stats, to_json};
 use super::sandbox::{Folder, Kind, Status};
+use super::staged_file::{StagedFile, UNFINISHED_SUFFIX};
 use super::task::{Task, Upload};
 use super::{Event, FilePath};
-use crate::clock::{Clock, SystemClock, next_moment};
+use crate::clock::{Clock, SystemClock};
 use crate::connector::limits::MAX_DOWNLOAD_BYTES;
 use crate::connector::{Call, Connector, Failure, Limits};
 use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use ring::rand::{SecureRandom, SystemRandom};
 use std::collections::BinaryHeap;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 /// Folder in the root for files that are being written.
 const STAGING_FOLDER: &str = ".ductape";
-/// Suffix of names in it.
-const UNFINISHED_SUFFIX: &str = ".part";
+/// Bytes of a file or a URL that are copied at a time.
+const COPIED_BYTES: u64 = 1 << 20;
 /// Age after its last write at which an unfinished file counts as abandoned, ms.
 const ABANDONED_AFTER_MS: i64 = 3_600_000;
 
@@ -35,6 +35,7 @@ const ABANDONED_AFTER_MS: i64 = 3_600_000;
 pub(super) struct StorageConnector {
     storage_root: Arc<StorageRoot>,
     events: Arc<[Event]>,
+    sources: Arc<Sources>,
     slots: Arc<Semaphore>,
 }
 
@@ -45,15 +46,62 @@ struct StorageRoot {
 
 impl StorageConnector {
     /// Removes files that crashes left unfinished; creates nothing.
-    pub(super) async fn open(root: PathBuf, create: bool, events: Arc<[Event]>) -> Arc<Self> {
+    pub(super) async fn open(
+        root: PathBuf,
+        create: bool,
+        (events, sources): (Arc<[Event]>, Arc<Sources>),
+    ) -> Arc<Self> {
         let storage_root = Arc::new(StorageRoot { root, create });
         let cleaning = Arc::clone(&storage_root);
         let _ = tokio::task::spawn_blocking(move || cleaning.remove_abandoned(SystemClock.now())).await;
         Arc::new(Self {
             storage_root,
             events,
+            sources,
             slots: Arc::new(Semaphore::new(Limits::default().connections)),
         })
+    }
+
+    async fn upload(&self, upload: Upload) -> Result<FileInfo, Failure> {
+        let Upload {
+            file,
+            mime_type,
+            source,
+        } = upload;
+        let mut info = match self.sources.content(source).await? {
+            // At once, so that nothing comes between.
+            Content::Bytes(bytes) => {
+                let written = self.blocking(move |root| {
+                    let mut staged = root.stage(file)?;
+                    staged.write(&bytes)?;
+                    staged.publish()
+                });
+                written.await?
+            }
+            mut content => {
+                let mime_type = content.mime_type();
+                let mut staged = self.blocking(move |root| root.stage(file)).await?;
+                loop {
+                    let part = content.next_part(COPIED_BYTES).await?;
+                    if part.is_empty() {
+                        break;
+                    }
+                    staged = self
+                        .blocking(move |_| {
+                            staged.write(&part)?;
+                            Ok(staged)
+                        })
+                        .await?;
+                }
+                let mut info = self.blocking(move |_| staged.publish()).await?;
+                info.mime_type = info.mime_type.or(mime_type);
+                info
+            }
+        };
+        if mime_type.is_some() {
+            info.mime_type = mime_type;
+        }
+        Ok(info)
     }
 
     /// Runs blocking work on a blocking thread. It continues when its caller is dropped, and keeps its slot until it ends.
@@ -80,7 +128,10 @@ impl StorageConnector {
 #[async_trait]
 impl Connector for StorageConnector {
     async fn run(&self, call: &Call<'_>) -> Result<Option<Box<str>>, Failure> {
-        let task = Task::read(&self.events, call.event(), call.input())?;
+        let task = match Task::read(&self.events, call.event(), call.input())? {
+            Task::Upload(upload) => return Ok(Some(to_json(&self.upload(upload).await?)?.into())),
+            task => task,
+        };
         let answer = self.blocking(move |storage_root| storage_root.perform(task)).await?;
         Ok(Some(answer.into()))
     }
@@ -93,7 +144,7 @@ impl Connector for StorageConnector {
 impl StorageRoot {
     fn perform(&self, task: Task) -> Result<String, Failure> {
         match task {
-            Task::Upload(upload) => to_json(&self.upload(upload)?),
+            Task::Upload(_) => Err(Failure::unavailable("an upload is done in parts")),
             Task::Download(file) => to_json(&self.download(&file)?),
             Task::Remove(file) => to_json(&self.remove(&file)?),
             Task::Stats(file) => to_json(&self.stats(&file)?),
@@ -118,8 +169,8 @@ impl StorageRoot {
         Ok(folder)
     }
 
-    fn upload(&self, upload: Upload) -> Result<FileInfo, Failure> {
-        let file = &upload.file;
+    /// Opens a file in the staging folder, which is to become `file`.
+    fn stage(&self, file: FileName) -> Result<StagedFile, Failure> {
         let root = self.root(true).map_err(|error| self.missing_root(error))?;
         let folder = self.enter(&file.folder, true)?;
         let replaced = folder.status(&file.name).ok();
@@ -129,29 +180,8 @@ impl StorageRoot {
             Some(Kind::File | Kind::Other) | None => {}
         }
         let staging = root.enter(STAGING_FOLDER, true)?;
-        let unfinished = UnfinishedFile::new(&staging)?;
-        let mut written = staging.create(&unfinished.name)?;
-        // Before there is anything to read in it.
-        if let Some(mode) = replaced.and_then(|status| status.mode)
-            && Folder::status_of(&written)?.mode != Some(mode)
-        {
-            Folder::set_mode(&written, mode)?;
-        }
-        let Content::Bytes(bytes) = &upload.content;
-        written.write_all(bytes).map_err(FileSystemError::from)?;
-        // A file system may tell only those times apart that are some ms from each other.
-        let _ = written.set_modified(next_moment());
-        // Otherwise a power failure could keep the name and lose the content.
-        written.sync_all().map_err(FileSystemError::from)?;
-        // Once it has its name, somebody else may have replaced or removed it.
-        let status = Folder::status_of(&written)?;
-        drop(written);
-        staging.rename(&unfinished.name, &folder, &file.name)?;
-        unfinished.keep();
-        folder.sync()?;
-        let mut info = file_info(file, &status);
-        info.mime_type = upload.mime_type;
-        Ok(info)
+        // Before there is anything to read in it, it gets the mode of the one that it replaces.
+        StagedFile::create(staging, folder, file, replaced.and_then(|status| status.mode))
     }
 
     fn download(&self, file: &FileName) -> Result<FileInfo, Failure> {
@@ -298,39 +328,6 @@ impl StorageRoot {
     }
 }
 
-/// A file in the staging folder, removed on drop unless it was renamed to its final path.
-struct UnfinishedFile<'a> {
-    staging: &'a Folder,
-    name: String,
-    is_moved: bool,
-}
-
-impl<'a> UnfinishedFile<'a> {
-    fn new(staging: &'a Folder) -> Result<Self, Failure> {
-        let mut random = [0; 16];
-        SystemRandom::new()
-            .fill(&mut random)
-            .map_err(|_| Failure::unavailable("the system gives no random numbers"))?;
-        Ok(Self {
-            staging,
-            name: format!("{:032x}{UNFINISHED_SUFFIX}", u128::from_le_bytes(random)),
-            is_moved: false,
-        })
-    }
-
-    fn keep(mut self) {
-        self.is_moved = true;
-    }
-}
-
-impl Drop for UnfinishedFile<'_> {
-    fn drop(&mut self) {
-        if !self.is_moved {
-            let _ = self.staging.remove(&self.name);
-        }
-    }
-}
-
-fn file_info(file: &FileName, status: &Status) -> FileInfo {
+pub(super) fn file_info(file: &FileName, status: &Status) -> FileInfo {
     FileInfo::new(file, status.size, status.etag(), status.modified_ms())
 }

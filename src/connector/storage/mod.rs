@@ -13,14 +13,18 @@ mod local_count;
 mod media;
 mod result;
 mod sandbox;
+mod staged_file;
 mod task;
 
 use super::{Connector, Definition, Failure, LeftToHandlers, ResourceName, ServedTarget};
 use crate::engine::inputs::ExpressionResolver;
 use crate::engine::routing::Pattern;
 use crate::model::Namespace;
-use crate::resources::{FilePath, OutboundRules, Resources, StorageEvent, StorageLocation, StorageOperation};
+use crate::resources::{
+    FilePath, FileSources, OutboundRules, Resources, StorageEvent, StorageLocation, StorageOperation,
+};
 use async_trait::async_trait;
+use content::Sources;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -41,6 +45,7 @@ pub(super) fn definitions(resources: &Resources, outbound: &OutboundRules) -> Ve
                     env: env.slug.clone(),
                 },
                 place: env.place.clone(),
+                sources: env.sources.clone(),
                 // Fixed now, so that a later change of the working directory does not move the files.
                 base: std::env::current_dir().unwrap_or_default(),
                 events: Arc::clone(&events),
@@ -57,7 +62,7 @@ struct Event {
     tag: Box<str>,
     operation: StorageOperation,
     folder: FilePath,
-    max_bytes: Option<usize>,
+    max_bytes: Option<u64>,
 }
 
 impl From<&StorageEvent> for Event {
@@ -76,9 +81,9 @@ impl From<&StorageEvent> for Event {
 struct StorageDefinition {
     name: ResourceName,
     place: StorageLocation,
+    sources: FileSources,
     base: PathBuf,
     events: Arc<[Event]>,
-    #[cfg_attr(not(feature = "cloud-storage"), allow(dead_code, reason = "folders have no network"))]
     outbound: OutboundRules,
 }
 
@@ -130,6 +135,7 @@ impl Definition for StorageDefinition {
     }
 
     async fn open(&self, expressions: &ExpressionResolver) -> Result<Arc<dyn Connector>, Failure> {
+        let sources = Sources::open(&self.sources, &self.outbound, &self.base, expressions).await?;
         match &self.place {
             StorageLocation::Local(folder) => {
                 let root = expressions.reveal(folder.root.as_written()).await?;
@@ -137,12 +143,12 @@ impl Definition for StorageDefinition {
                     return Err(Failure::invalid("`root` is no path of a folder"));
                 }
                 let root = self.base.join(root);
-                Ok(local::StorageConnector::open(root, folder.create, Arc::clone(&self.events)).await)
+                Ok(local::StorageConnector::open(root, folder.create, (Arc::clone(&self.events), sources)).await)
             }
             #[cfg(feature = "cloud-storage")]
             place => {
                 let events = Arc::clone(&self.events);
-                Ok(cloud::CloudConnector::open(place, &self.outbound, expressions, events).await?)
+                Ok(cloud::CloudConnector::open(place, &self.outbound, expressions, (events, sources)).await?)
             }
             #[cfg(not(feature = "cloud-storage"))]
             place => Err(Failure::not_built_in("storage", place.type_name())),

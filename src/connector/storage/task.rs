@@ -1,10 +1,9 @@
 //! What a job of a storage is to do: read from its event and its input, and checked. Pure.
 
 use super::Event;
-use super::content::Content;
+use super::content::Source;
 use super::input::{FileName, Input, Listing};
 use crate::connector::Failure;
-use crate::connector::limits::MAX_UPLOAD_BYTES;
 use crate::resources::{FilePath, StorageOperation};
 use std::time::Duration;
 
@@ -43,8 +42,8 @@ pub(super) struct Upload {
     pub file: FileName,
     /// Its media type, if the job names it.
     pub mime_type: Option<String>,
-    /// Its content.
-    pub content: Content,
+    /// Where its content is.
+    pub source: Source,
 }
 
 impl Task {
@@ -61,11 +60,11 @@ impl Task {
         );
         match operation {
             StorageOperation::Upload => {
-                let most = event.and_then(|event| event.max_bytes).unwrap_or(MAX_UPLOAD_BYTES);
+                let most = event.and_then(|event| event.max_bytes);
                 Ok(Self::Upload(Upload {
                     file: input.file(folder)?,
                     mime_type: input.mime_type()?,
-                    content: Content::Bytes(input.bytes(most)?.into()),
+                    source: input.content(most)?,
                 }))
             }
             StorageOperation::Download => Ok(Self::Download(input.file(folder)?)),

@@ -12,6 +12,7 @@ mod sas;
 mod trouble;
 
 use super::Event;
+use super::content::Sources;
 use super::input::{FileName, Listing};
 use super::media::media_type;
 use super::result::{Counted, FileInfo, Listed, Removed, SignedUrl, Stats, to_json};
@@ -76,6 +77,7 @@ impl Bucket {
 pub(super) struct CloudConnector {
     bucket: Bucket,
     events: Arc<[Event]>,
+    sources: Arc<Sources>,
     removals: Removals,
 }
 
@@ -85,7 +87,7 @@ impl CloudConnector {
         place: &StorageLocation,
         outbound: &OutboundRules,
         expressions: &ExpressionResolver,
-        events: Arc<[Event]>,
+        (events, sources): (Arc<[Event]>, Arc<Sources>),
     ) -> Result<Arc<Self>, Failure> {
         let bucket = match place {
             StorageLocation::Aws(place) => aws::open(place, outbound, expressions).await?,
@@ -96,6 +98,7 @@ impl CloudConnector {
         Ok(Arc::new(Self {
             bucket,
             events,
+            sources,
             removals: Removals::default(),
         }))
     }
@@ -104,10 +107,13 @@ impl CloudConnector {
         let Upload {
             file,
             mime_type,
-            mut content,
+            source,
         } = upload;
         let path = path_of(&file)?;
-        let mime_type = mime_type.or_else(|| media_type(&file.name).map(str::to_owned));
+        let mut content = self.sources.content(source).await?;
+        let mime_type = mime_type
+            .or_else(|| media_type(&file.name).map(str::to_owned))
+            .or_else(|| content.mime_type());
         let attributes: Attributes = mime_type
             .iter()
             .map(|mime_type| (Attribute::ContentType, mime_type.clone()))
