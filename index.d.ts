@@ -140,7 +140,7 @@ export interface IRetryConfig {
 
 /** Options beyond the documented ones, given in the same object as the dispatch input. */
 export interface IJobOptions {
-  /** The caller's own id, 1–255 printable characters: a second dispatch with it makes no second job. Default: a generated id. */
+  /** The caller's own id, printable characters of 1–255 bytes in UTF-8: a second dispatch with it makes no second job. Default: a generated id. */
   job_id?: string;
   /**
    * What a dispatch with a known `job_id` does: return the job as it is, replace its schedule, input and options, or
@@ -1225,7 +1225,7 @@ export type JobReasonCode =
   | 'NOT_DUE'
   /** An attempt failed, or its process died in it; the next one waits for its time. */
   | 'WAITING_FOR_RETRY'
-  /** Its handler asked to be called again later, or a process put it back: it cannot read the input, or its clock is behind. */
+  /** Its handler asked to be called again later, or a process put it back: it cannot read the input, has no handler for all of it, or its clock is behind. */
   | 'SNOOZED'
   /** Besides one of the above: this machine's clock is wrong by more than a second, by that of the PostgreSQL server. */
   | 'CLOCK_SKEW'
@@ -1239,6 +1239,8 @@ export type JobReasonCode =
   | 'NO_HANDLER'
   /** Its handler runs as many jobs as its `concurrency` allows. */
   | 'HANDLER_BUSY'
+  /** Attempts of its resource found no connection: they are made one at a time here until one does. */
+  | 'NO_CONNECTION'
   /** This instance runs as many jobs as the worker's `concurrency` allows. */
   | 'NO_FREE_SLOT'
   /** As many runs with its `concurrency` key are going, in any process, as its limit allows. */

@@ -31,6 +31,10 @@ pub async fn explain(engine: &Engine, id: &str) -> Result<String> {
         worker: worker_state(engine),
         handler,
         left_to_handlers,
+        hold: engine
+            .routing
+            .find(&route)
+            .and_then(|registration| registration.handler.hold()),
         another_runs_alone: engine.another_runs_alone(),
         clock_skew: engine.clock.store_clock().and_then(StoreClock::skew),
     };

@@ -9,6 +9,7 @@ use crate::engine::{skew_message, why_incomputable};
 use crate::model::{JobOptions, Recurrence, Route, RunStatus, Status};
 use crate::store::{InstanceId, JobRecord, RunLocation, RunPosition, SUSPECT_AFTER};
 use serde::Serialize;
+use std::time::Duration;
 
 /// Runs before this one are counted up to here.
 pub(super) const MAX_COUNTED_AHEAD: usize = 10_000;
@@ -80,6 +81,8 @@ pub(super) struct Facts<'a> {
     pub(super) handler: HandlerState,
     /// Why nothing built in does the job, though a definition in `resources` names its route.
     pub(super) left_to_handlers: Option<Box<str>>,
+    /// For how long the handler gets no attempt, since those before found no connection; zero: one at a time.
+    pub(super) hold: Option<Duration>,
     /// This instance runs a job alone, or is about to.
     pub(super) another_runs_alone: bool,
     /// This machine's clock is ahead of the one that jobs go by (behind: negative) by so many ms.
@@ -330,6 +333,14 @@ fn contention(facts: &Facts<'_>) -> Vec<Reason> {
     {
         let message = format!("its handler is busy here: {running} jobs run, its `concurrency` is {concurrency}");
         reasons.push(reason("HANDLER_BUSY", message));
+    }
+    if let Some(hold) = facts.hold {
+        let left = i64::try_from(hold.as_millis()).unwrap_or(i64::MAX);
+        let message = format!(
+            "attempts of its resource found no connection: they are made one at a time here until one does, the next in {}",
+            format_duration(left)
+        );
+        reasons.push(reason("NO_CONNECTION", message));
     }
     if let WorkerState::Working { busy, slots } = facts.worker
         && busy >= slots

@@ -12,6 +12,7 @@ mod auth;
 mod aws;
 mod brokers;
 mod call;
+mod circuit;
 mod contract;
 mod databases;
 mod failure;

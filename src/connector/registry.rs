@@ -3,13 +3,16 @@
 //! Invariants: a resource is opened by one attempt at a time, and the others wait for it; one whose credentials are
 //! refused is opened anew by the next attempt, since a secret may have changed.
 
+use super::circuit::{Change, Circuit, Sign};
 use super::{Call, Connector, Definition, Failure, Limits, ResourceName};
 use crate::clock::{Clock, SystemClock};
 use crate::connector::limits::{CLOSE_TIMEOUT, MAX_CONCURRENT_CHECKS};
 use crate::engine::inputs::ExpressionResolver;
 use crate::engine::routing::{Lane, Pattern};
 use crate::engine::steps::Steps;
-use crate::engine::{Attempt, GatheredWarnings, HandlerFailure, HandlerSpec, Logger, NativeHandler, NativeWork, Reply};
+use crate::engine::{
+    Attempt, GatheredWarnings, HandlerFailure, HandlerSpec, Level, Logger, NativeHandler, NativeWork, Reply,
+};
 use crate::error::{Error, ErrorCode};
 use crate::model::Route;
 use crate::store::Store;
@@ -17,8 +20,8 @@ use async_trait::async_trait;
 use futures_util::StreamExt;
 use futures_util::stream;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::sync::{Arc, Mutex as SyncMutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
 /// What became of the attempts of a resource in this process.
@@ -51,9 +54,49 @@ struct RegisteredResource {
     open: Mutex<Option<Arc<dyn Connector>>>,
     calls: AtomicU64,
     failures: AtomicU64,
+    circuit: SyncMutex<Circuit>,
+}
+
+/// What the end of an attempt says of its server; `None`: nothing, since it may not have been asked.
+fn sign(answer: &Result<Option<Box<str>>, Failure>) -> Option<Sign> {
+    let Err(failure) = answer else {
+        return Some(Sign::Answer);
+    };
+    match ErrorCode::parse(&failure.code)? {
+        ErrorCode::ConnectionError => Some(Sign::NoConnection),
+        ErrorCode::Timeout => Some(Sign::Timeout),
+        ErrorCode::Unauthorized | ErrorCode::NotFound | ErrorCode::RateLimited | ErrorCode::ServiceUnavailable => {
+            Some(Sign::Answer)
+        }
+        _ => None,
+    }
 }
 
 impl RegisteredResource {
+    fn circuit(&self) -> MutexGuard<'_, Circuit> {
+        self.circuit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes what the end of an attempt says of the server.
+    fn learn(&self, answer: &Result<Option<Box<str>>, Failure>, began: Instant, logger: &Arc<dyn Logger>) {
+        let Some(sign) = sign(answer) else { return };
+        let mut circuit = self.circuit();
+        let change = circuit.take(sign, began, Instant::now());
+        let failures = circuit.failures();
+        drop(circuit);
+        let name = self.definition.name();
+        match change {
+            Some(Change::Opened) => logger.log(
+                Level::Warn,
+                &format!(
+                    "{name}: {failures} attempts in a row found no connection; until one does, they are made one at a time and up to 30 s apart"
+                ),
+            ),
+            Some(Change::Closed) => logger.log(Level::Info, &format!("{name}: answers again")),
+            None => {}
+        }
+    }
+
     async fn connector(&self) -> Result<Arc<dyn Connector>, Failure> {
         let mut open = self.open.lock().await;
         if let Some(connector) = &*open {
@@ -151,6 +194,10 @@ impl NativeWork for ConnectorWork {
         asked_for.map(|type_name| not_built_in(type_name).into())
     }
 
+    fn hold(&self) -> Option<Duration> {
+        self.resource.circuit().wait(Instant::now())
+    }
+
     async fn run(&self, attempt: &Attempt) -> Result<Reply, HandlerFailure> {
         if let Some(why) = self.why_left(&attempt.route, &attempt.run.input) {
             let message = format!(
@@ -166,7 +213,9 @@ impl NativeWork for ConnectorWork {
             return Ok(Reply::Snooze(LEFT_JOB_DELAY_MS));
         }
         let steps = Steps::new(Weak::clone(&self.store), attempt);
+        let began = Instant::now();
         let answer = self.resource.run(attempt, &steps).await;
+        self.resource.learn(&answer, began, &self.logger);
         self.resource.calls.fetch_add(1, Ordering::Relaxed);
         match answer {
             Ok(result) => Ok(Reply::Done(result)),
@@ -196,6 +245,7 @@ impl Registry {
                 open: Mutex::new(None),
                 calls: AtomicU64::new(0),
                 failures: AtomicU64::new(0),
+                circuit: SyncMutex::default(),
             })
         };
         Self {

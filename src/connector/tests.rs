@@ -145,3 +145,27 @@ async fn connector_check_times_out() {
     assert_eq!(&*checked[0].failure.as_ref().unwrap().code, ErrorCode::Timeout.as_str());
     assert!(registry.check(|_| false, Duration::from_secs(5)).await.is_empty());
 }
+
+#[tokio::test]
+async fn attempts_are_put_off_after_failed_connections_until_one_is_answered() {
+    let log = Arc::new(CallLog::default());
+    let registry = registry(&log);
+    let (_store, handler) = handler(&registry);
+    let fail = async |failure: Failure| {
+        log.answers.lock().unwrap().push(Err(failure));
+        assert!(call(&handler).await.is_err());
+    };
+    for _ in 0..4 {
+        fail(Failure::connection("no connection")).await;
+        // It says nothing of the server.
+        fail(Failure::invalid("no such member")).await;
+        assert_eq!(handler.hold(), None);
+    }
+    fail(Failure::connection("no connection")).await;
+    let hold = handler.hold().unwrap();
+    assert!(hold > Duration::ZERO && hold <= Duration::from_millis(250), "{hold:?}");
+    fail(Failure::invalid("no such member")).await;
+    assert!(handler.hold().is_some());
+    fail(Failure::unavailable("too many connections")).await;
+    assert_eq!(handler.hold(), None, "it answered");
+}

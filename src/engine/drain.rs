@@ -38,6 +38,7 @@ impl Engine {
         let deadline = timeout.map(|timeout| Instant::now() + timeout);
         let before = self.counter_snapshot();
         let due_by = self.clock.now();
+        let _draining = self.gate.drain();
         self.work().await?;
         let drained = self.wait_drained(due_by, deadline).await?;
         self.gate.close().await;

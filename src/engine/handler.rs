@@ -4,6 +4,7 @@ use crate::clock::Millis;
 use crate::model::{JobOptions, RetryAfter, RetryDecision, RetryPolicy, Route};
 use crate::store::{ClaimedRun, InstanceId, Token};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// How loud a message is.
@@ -188,6 +189,12 @@ pub trait Handler: Send + Sync {
 
     /// Why it leaves a job with this input to others, though it has the job's route.
     fn why_left(&self, _route: &Route, _input: &str) -> Option<Box<str>> {
+        None
+    }
+
+    /// For how long no attempt is to be made, since those before found no connection; zero: one at a time. `None`: any number.
+    /// Asked for with each claim.
+    fn hold(&self) -> Option<Duration> {
         None
     }
 

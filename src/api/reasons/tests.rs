@@ -77,6 +77,7 @@ fn facts<'a>(found: &'a RunLocation, route: &'a Route, worker: WorkerState, hand
         worker,
         handler,
         left_to_handlers: None,
+        hold: None,
         another_runs_alone: false,
         clock_skew: None,
     }

@@ -9,7 +9,7 @@ use super::incomputable::IncomputableSeries;
 use super::prefetch;
 use super::recurrence;
 use super::routes::Routes;
-use super::routing::{Routing, ServedRoutes};
+use super::routing::{Holds, Routing, ServedRoutes};
 use super::suspects::{Suspects, Turn};
 use crate::clock::{Millis, StoreClock, TimeSample};
 use crate::engine::context::Context;
@@ -226,17 +226,25 @@ impl Claimer {
         if turn == Turn::Suspect {
             return self.claim_suspect(instance, now, served, known).await;
         }
-        let group_slots = served.group_slots();
+        let holds = if self.manual_clock {
+            Holds::Passed
+        } else {
+            self.gate.holds()
+        };
+        let group_slots = served.group_slots(holds);
         let Some(slots) = self.slots_to_claim(turn, &group_slots) else {
             return Ok(Round {
                 started: 0,
                 next: NextClaim::WhenSlotFrees { due: None },
             });
         };
-        let some_full = slots == 0 || group_slots.contains(&0);
+        // Those that are only put off for a while are no reason to wait for a slot.
+        let is_full = || group_slots.contains(&0) && served.group_slots(Holds::Passed).contains(&0);
+        let some_full = slots == 0 || is_full();
         let asked = ClaimParams {
             passed_over: self.incomputable.all(),
             planner: self.planner(now),
+            group_slots,
             ..params(now, instance, served, slots)
         };
         let claimed = self.claim(asked, known).await?;
@@ -432,7 +440,7 @@ fn params(now: Millis, instance: InstanceId, served: ServedRoutes, slots: usize)
     ClaimParams {
         now,
         instance,
-        group_slots: served.group_slots(),
+        group_slots: served.group_slots(Holds::Passed),
         served: served.routes,
         slots,
         suspect: false,

@@ -2,7 +2,8 @@
 //!
 //! Invariant: once [`ClaimGate::close`] has returned, no run starts until the gate is opened again.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use super::routing::Holds;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tokio::sync::{Mutex, MutexGuard, Notify, watch};
 
 /// Opened by a start or a drain, closed by a stop.
@@ -12,6 +13,8 @@ pub struct ClaimGate {
     /// How many make rounds by hand.
     by_hand: watch::Sender<usize>,
     rounds: Rounds,
+    /// How many wait until nothing is due.
+    draining: AtomicUsize,
     /// Told when handlers or routes changed.
     pub handlers_changed: Notify,
 }
@@ -23,6 +26,7 @@ impl Default for ClaimGate {
             round: Mutex::default(),
             by_hand: watch::Sender::new(0),
             rounds: Rounds::default(),
+            draining: AtomicUsize::new(0),
             handlers_changed: Notify::new(),
         }
     }
@@ -58,6 +62,23 @@ impl ClaimGate {
     pub async fn given_back(&self) {
         // The sender lives as long as this does.
         let _ = self.by_hand.subscribe().wait_for(|count| *count == 0).await;
+    }
+
+    /// What becomes of handlers whose attempts are put off: while somebody waits until nothing is due, they are not.
+    #[must_use]
+    pub fn holds(&self) -> Holds {
+        if self.draining.load(Ordering::Acquire) == 0 {
+            Holds::Kept
+        } else {
+            Holds::Passed
+        }
+    }
+
+    /// Somebody waits until nothing is due, as long as this is held.
+    #[must_use]
+    pub fn drain(&self) -> Draining<'_> {
+        self.draining.fetch_add(1, Ordering::AcqRel);
+        Draining(self)
     }
 
     /// Returns when the round that is under way has started its runs; the next one finds the gate closed.
@@ -96,6 +117,15 @@ pub struct TakenOver<'a>(&'a ClaimGate);
 impl Drop for TakenOver<'_> {
     fn drop(&mut self) {
         self.0.by_hand.send_modify(|count| *count -= 1);
+    }
+}
+
+/// Somebody waits until nothing is due.
+pub struct Draining<'a>(&'a ClaimGate);
+
+impl Drop for Draining<'_> {
+    fn drop(&mut self) {
+        self.0.draining.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -19,6 +19,15 @@ const MAX_FEATURE_DEPTH: usize = 8;
 /// Which fields of a pattern are fixed: one bit for each field of the target, then product and env.
 type FixedFields = u32;
 
+/// What becomes of handlers whose attempts are put off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holds {
+    /// They get no more attempts than they want.
+    Kept,
+    /// They get all: somebody waits until nothing is due, or moves the time by hand.
+    Passed,
+}
+
 /// A handler and how it is to be used.
 pub struct Registration {
     /// Names it within the process; later registrations have higher numbers.
@@ -91,13 +100,22 @@ impl Registration {
     }
 
     /// Free slots for a route.
-    pub(super) fn free(&self, route: RouteId) -> usize {
-        let running = || match self.by_route() {
+    pub(super) fn free(&self, route: RouteId, holds: Holds) -> usize {
+        let held = match holds {
+            Holds::Kept => self.handler.hold(),
+            Holds::Passed => None,
+        };
+        let most = match (held, self.concurrency) {
+            (Some(left), _) if !left.is_zero() => 0,
+            (Some(_), _) => 1,
+            (None, None) => return usize::MAX,
+            (None, Some(most)) => most,
+        };
+        let running = match self.by_route() {
             Some(running) => running.get(&route).copied().unwrap_or_default(),
             None => self.running.load(Ordering::Relaxed),
         };
-        self.concurrency
-            .map_or(usize::MAX, |most| most.saturating_sub(running()))
+        most.saturating_sub(running)
     }
 }
 

@@ -4,8 +4,8 @@
 //! rebuilt when one of them changes and shared until then.
 
 pub use super::pattern::Pattern;
-pub use super::registrations::Registration;
 use super::registrations::Registrations;
+pub use super::registrations::{Holds, Registration};
 use crate::engine::handler::Handler;
 use crate::model::{Namespace, Route};
 use crate::store::{AddedRoutes, RouteId, RouteMark, ServedRoute, StoredRoute};
@@ -88,28 +88,29 @@ struct Group {
 }
 
 impl Group {
-    fn free(&self) -> usize {
-        self.registration.free(self.first_route)
+    fn free(&self, holds: Holds) -> usize {
+        self.registration.free(self.first_route, holds)
     }
 }
 
 impl ServedRoutes {
     /// Free slots of each group.
     #[must_use]
-    pub fn group_slots(&self) -> Vec<usize> {
-        self.groups.iter().map(Group::free).collect()
+    pub fn group_slots(&self, holds: Holds) -> Vec<usize> {
+        self.groups.iter().map(|group| group.free(holds)).collect()
     }
 
     /// The most that one claim can begin if all slots are handlers' own: what they have free.
     #[must_use]
     pub fn total_slots(&self) -> usize {
-        self.groups.iter().map(Group::free).fold(0, usize::saturating_add)
+        let free = self.groups.iter().map(|group| group.free(Holds::Passed));
+        free.fold(0, usize::saturating_add)
     }
 
     /// Whether a handler has no slot left, so that a free one is a reason to claim.
     #[must_use]
     pub fn has_full_group(&self) -> bool {
-        self.groups.iter().any(|group| group.free() == 0)
+        self.groups.iter().any(|group| group.free(Holds::Passed) == 0)
     }
 
     /// Whether the route is among them.

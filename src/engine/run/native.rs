@@ -9,6 +9,7 @@ use crate::store::Token;
 use async_trait::async_trait;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::task::AbortHandle;
 
 /// Does the work of one attempt. The future is dropped when the attempt is aborted, at whatever point it waits.
@@ -24,6 +25,11 @@ pub trait NativeWork: Send + Sync + 'static {
 
     /// Why it leaves a job with this input to others, though it has the job's route.
     fn why_left(&self, _route: &Route, _input: &str) -> Option<Box<str>> {
+        None
+    }
+
+    /// For how long no attempt is to be made, since those before found no connection; zero: one at a time. `None`: any number.
+    fn hold(&self) -> Option<Duration> {
         None
     }
 
@@ -62,6 +68,10 @@ impl<W: NativeWork> Handler for NativeHandler<W> {
 
     fn why_left(&self, route: &Route, input: &str) -> Option<Box<str>> {
         self.work.why_left(route, input)
+    }
+
+    fn hold(&self) -> Option<Duration> {
+        self.work.hold()
     }
 
     fn call(&self, invocation: Invocation) {
