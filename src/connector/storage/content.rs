@@ -114,7 +114,7 @@ impl Sources {
     async fn url(&self, url: Url, most: u64) -> Result<Content, Failure> {
         let open = || {
             Client::open(ClientOptions {
-                decompress: false,
+                compressed: false,
                 ..ClientOptions::new(self.rules.clone())
             })
         };
