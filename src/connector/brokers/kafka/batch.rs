@@ -115,7 +115,7 @@ const REMAINDERS: [u32; 256] = {
         let mut remainder = byte as u32;
         let mut bit = 0;
         while bit < 8 {
-            remainder = remainder >> 1 ^ (remainder & 1) * 0x82F6_3B78;
+            remainder = (remainder >> 1) ^ ((remainder & 1) * 0x82F6_3B78);
             bit += 1;
         }
         table[byte] = remainder;
@@ -129,7 +129,7 @@ fn crc32c(bytes: &[u8]) -> u32 {
     let mut checksum = u32::MAX;
     for byte in bytes {
         let [low, ..] = checksum.to_le_bytes();
-        checksum = REMAINDERS[usize::from(low ^ byte)] ^ checksum >> 8;
+        checksum = REMAINDERS[usize::from(low ^ byte)] ^ (checksum >> 8);
     }
     !checksum
 }
@@ -148,19 +148,19 @@ fn murmur2(bytes: &[u8]) -> u32 {
     let mut hash = SEED ^ u32::from_le_bytes([a, b, c, d]);
     let mut words = bytes.chunks_exact(4);
     for word in &mut words {
-        let mut word = word.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte));
+        let mut word = word.iter().rev().fold(0, |word, byte| (word << 8) | u32::from(*byte));
         word = word.wrapping_mul(FACTOR);
         word ^= word >> 24;
         hash = hash.wrapping_mul(FACTOR) ^ word.wrapping_mul(FACTOR);
     }
     let rest = words.remainder();
     if !rest.is_empty() {
-        hash ^= rest.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte));
+        hash ^= rest.iter().rev().fold(0, |word, byte| (word << 8) | u32::from(*byte));
         hash = hash.wrapping_mul(FACTOR);
     }
     hash ^= hash >> 13;
     hash = hash.wrapping_mul(FACTOR);
-    hash ^ hash >> 15
+    hash ^ (hash >> 15)
 }
 
 #[cfg(test)]

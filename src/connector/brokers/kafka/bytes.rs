@@ -50,7 +50,7 @@ impl Writer {
 
     /// A number in as few bytes as it needs, near zero on either side.
     pub(super) fn varint(&mut self, value: i64) {
-        let mut rest = (value << 1 ^ value >> 63).cast_unsigned();
+        let mut rest = ((value << 1) ^ (value >> 63)).cast_unsigned();
         loop {
             let [low, ..] = rest.to_le_bytes();
             rest >>= 7;

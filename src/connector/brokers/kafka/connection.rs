@@ -3,7 +3,7 @@
 //! Invariant: after an error nothing more is asked on it.
 
 use super::failure::code;
-use super::protocol::{self, Api, Versions};
+use super::protocol::{self, RequestKind, Versions};
 use super::scram::{Hash, Scram};
 use super::settings::{Address, Login, Mechanism, Settings};
 use crate::connector::Failure;
@@ -81,7 +81,7 @@ impl Connection {
         let unreachable = |why: Lost| address.unreachable(why);
         let mut connection = Self::reach(address, settings).await.map_err(unreachable)?;
         let answer = connection
-            .request(Api::ApiVersions, 0, &[], settings.timeouts.connect)
+            .request(RequestKind::ApiVersions, 0, &[], settings.timeouts.connect)
             .await;
         let answer = answer.map_err(unreachable)?;
         let versions = Versions::read(&answer).ok_or_else(|| unreachable(Lost::Foreign))?;
@@ -123,7 +123,7 @@ impl Connection {
             let request = protocol::handshake_request(Mechanism::Plain.name());
             let answer = connection
                 .request(
-                    Api::SaslHandshake,
+                    RequestKind::SaslHandshake,
                     protocol::HANDSHAKE_VERSION,
                     &request,
                     settings.timeouts.connect,
@@ -140,7 +140,12 @@ impl Connection {
         let mechanism = login.mechanism.name();
         let request = protocol::handshake_request(mechanism);
         let answer = self
-            .request(Api::SaslHandshake, protocol::HANDSHAKE_VERSION, &request, within)
+            .request(
+                RequestKind::SaslHandshake,
+                protocol::HANDSHAKE_VERSION,
+                &request,
+                within,
+            )
             .await
             .map_err(|why| address.unreachable(why))?;
         let (code, offered) = protocol::read_handshake(&answer).ok_or_else(|| address.unreachable(Lost::Foreign))?;
@@ -195,7 +200,7 @@ impl Connection {
     async fn authenticate(&mut self, address: &Address, token: &[u8], within: Duration) -> Result<Vec<u8>, Failure> {
         let request = protocol::authenticate_request(token);
         let answer = self
-            .request(Api::SaslAuthenticate, 0, &request, within)
+            .request(RequestKind::SaslAuthenticate, 0, &request, within)
             .await
             .map_err(|why| address.unreachable(why))?;
         let (code, token) = protocol::read_authenticate(&answer).ok_or_else(|| address.unreachable(Lost::Foreign))?;
@@ -209,7 +214,7 @@ impl Connection {
     /// Asks, and waits for the answer.
     pub(super) async fn request(
         &mut self,
-        api: Api,
+        api: RequestKind,
         version: i16,
         body: &[u8],
         within: Duration,
@@ -218,7 +223,7 @@ impl Connection {
         exchange.unwrap_or(Err(Lost::Late))
     }
 
-    async fn exchange(&mut self, api: Api, version: i16, body: &[u8]) -> Result<Vec<u8>, Lost> {
+    async fn exchange(&mut self, api: RequestKind, version: i16, body: &[u8]) -> Result<Vec<u8>, Lost> {
         self.correlation = self.correlation.wrapping_add(1);
         let mut head = super::bytes::Writer::default();
         // Two numbers of two bytes, one of four, and the name with its length.

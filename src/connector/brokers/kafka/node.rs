@@ -8,7 +8,7 @@ use super::batch::{self, BATCH_OVERHEAD, Record, Sequence};
 use super::connection::{Connection, Lost};
 use super::failure::{Refusal, code, refusal, too_large};
 use super::producer::Producer;
-use super::protocol::{self, Api, METADATA_VERSION, Metadata};
+use super::protocol::{self, METADATA_VERSION, Metadata, RequestKind, TopicBatches};
 use super::settings::{Address, Settings};
 use crate::clock::{Clock, SystemClock};
 use crate::connector::Failure;
@@ -184,7 +184,7 @@ impl Worker {
             Command::Metadata(topics, reply) if !reply.is_closed() => {
                 let topics: Vec<&str> = topics.iter().map(|topic| &**topic).collect();
                 let request = protocol::metadata_request(&topics);
-                let answer = self.ask(Api::Metadata, METADATA_VERSION, &request).await;
+                let answer = self.ask(RequestKind::Metadata, METADATA_VERSION, &request).await;
                 let read = answer
                     .and_then(|answer| Metadata::read(&answer).ok_or_else(|| self.address.unreachable(Lost::Foreign)));
                 let _ = reply.send(read);
@@ -202,7 +202,7 @@ impl Worker {
     }
 
     /// Asks for something that may be asked for twice: a connection that was idle may be gone.
-    async fn ask(&mut self, api: Api, version: i16, request: &[u8]) -> Result<Vec<u8>, Failure> {
+    async fn ask(&mut self, api: RequestKind, version: i16, request: &[u8]) -> Result<Vec<u8>, Failure> {
         let within = self.settings.timeouts.silence;
         let mut is_fresh = self.connection.is_none();
         loop {
@@ -229,7 +229,7 @@ impl Worker {
             return Ok(());
         };
         let request = protocol::init_producer_request();
-        let answer = self.ask(Api::InitProducerId, version, &request).await?;
+        let answer = self.ask(RequestKind::InitProducerId, version, &request).await?;
         match protocol::read_init_producer(&answer) {
             Some((code::NONE, id, epoch)) => self.producer.set_id(id, epoch),
             // The user may not be numbered, as before 2.8 only some could.
@@ -311,7 +311,7 @@ impl Worker {
             let records = batch.messages.iter().map(|message| &message.record);
             encoded.push(batch::encode(records, batch.sequence, now));
         }
-        let mut topics: Vec<(&str, Vec<(i32, &[u8])>)> = Vec::new();
+        let mut topics: Vec<TopicBatches<'_>> = Vec::new();
         for (batch, bytes) in batches.iter().zip(&encoded) {
             let of_partition = (batch.partition, bytes.as_slice());
             match topics.iter_mut().find(|(topic, _)| **topic == *batch.topic) {
@@ -347,7 +347,7 @@ impl Worker {
                 Err(failure) => return Err(Lost::Broken(failure.message)),
             };
             let version = connection.versions.produce;
-            match connection.request(Api::Produce, version, request, within).await {
+            match connection.request(RequestKind::Produce, version, request, within).await {
                 Ok(answer) => return Ok((answer, version)),
                 Err(why) => {
                     self.connection = None;

@@ -6,7 +6,7 @@ use super::bytes::{Reader, Writer};
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Api {
+pub(super) enum RequestKind {
     Produce,
     Metadata,
     SaslHandshake,
@@ -15,7 +15,7 @@ pub(super) enum Api {
     SaslAuthenticate,
 }
 
-impl Api {
+impl RequestKind {
     /// Its number.
     pub(super) fn key(self) -> i16 {
         match self {
@@ -52,16 +52,16 @@ impl Versions {
         let mut reader = Reader(answer);
         reader.int16()?;
         let offered = reader.list(|offered| Some((offered.int16()?, offered.int16()?, offered.int16()?)))?;
-        let choose = |api: Api, (oldest, newest): (i16, i16)| {
+        let choose = |api: RequestKind, (oldest, newest): (i16, i16)| {
             let (_, from, to) = offered.iter().find(|(key, ..)| *key == api.key())?;
             let chosen = newest.min(*to);
             (chosen >= oldest.max(*from)).then_some(chosen)
         };
-        let metadata = choose(Api::Metadata, (METADATA_VERSION, METADATA_VERSION));
-        let produce = choose(Api::Produce, PRODUCE_VERSIONS);
+        let metadata = choose(RequestKind::Metadata, (METADATA_VERSION, METADATA_VERSION));
+        let produce = choose(RequestKind::Produce, PRODUCE_VERSIONS);
         Some(metadata.and(produce).map(|produce| Self {
             produce,
-            init_producer: choose(Api::InitProducerId, INIT_PRODUCER_VERSIONS),
+            init_producer: choose(RequestKind::InitProducerId, INIT_PRODUCER_VERSIONS),
         }))
     }
 }
@@ -136,8 +136,11 @@ pub(super) fn read_init_producer(answer: &[u8]) -> Option<(i16, i64, i16)> {
     Some((reader.int16()?, reader.int64()?, reader.int16()?))
 }
 
-/// Hands batches over that all replicas in sync must have before the server says so: topics, with partitions and batches.
-pub(super) fn produce_request(batches: &[(&str, Vec<(i32, &[u8])>)], within_ms: i32) -> Vec<u8> {
+/// A topic, with partitions and a batch for each.
+pub(super) type TopicBatches<'a> = (&'a str, Vec<(i32, &'a [u8])>);
+
+/// Hands batches over that all replicas in sync must have before the server says so.
+pub(super) fn produce_request(batches: &[TopicBatches<'_>], within_ms: i32) -> Vec<u8> {
     let mut request = Writer::default();
     request.no_string();
     // All replicas in sync.
