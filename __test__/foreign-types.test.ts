@@ -18,8 +18,6 @@ const act: Dispatch = (ductape) => ductape.databases.action.dispatch({ database:
 const match: Dispatch = (ductape) =>
   ductape.graphs.dispatch({ graph: 'r', operation: 'findNodes', input: { labels: ['A'] } });
 const runQuery: Dispatch = (ductape) => ductape.graphs.action.dispatch({ graph: 'r', event: 'a', input: {} });
-const upload: Dispatch = (ductape) =>
-  ductape.storage.dispatch({ storage: 'r', event: 'e', input: { fileName: 'a', buffer: '' } });
 
 const email = { email: { subject: 'Hello', template: 'Hello' } };
 const foreign: [type: string, section: string, member: object, dispatch: Dispatch][] = [
@@ -33,9 +31,6 @@ const foreign: [type: string, section: string, member: object, dispatch: Dispatc
     { ...database('nebula'), actions: [{ tag: 'a', operation: 'FIND_NODES', template: { labels: ['A'] } }] },
     runQuery,
   ],
-  ['aws', 'storage', located('AWS'), upload],
-  ['gcp', 'storage', located('gcp'), upload],
-  ['azure', 'storage', located('azure'), upload],
   ['sendgrid', 'notifications', channel({ emails: { provider: 'SendGrid' } }, email), notify],
   ['aws_ses', 'notifications', channel({ emails: { provider: 'aws_ses' } }, email), notify],
   ['twilio', 'notifications', channel({ sms: { provider: 'twilio' } }, { sms: 'Hello' }), notify],

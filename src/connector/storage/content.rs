@@ -4,8 +4,8 @@
 //! the rules for requests and the definition allow it; no failure names a file, or more of a URL than its host.
 
 use super::error::FileSystemError;
-use super::input::FileName;
 use super::media::is_media_type;
+use super::operand::{FileName, Source};
 use super::sandbox::{Folder, Kind};
 use crate::clock::{Clock, SystemClock};
 use crate::connector::Failure;
@@ -24,17 +24,6 @@ use tokio::sync::OnceCell;
 
 /// How long a server may take to begin its answer, or to go on with it.
 const STALL_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// Where the content of an upload is, and how many bytes it may have.
-#[derive(Debug)]
-pub(super) enum Source {
-    /// In the input.
-    Bytes(Bytes),
-    /// In a file of this machine.
-    File(FileName, u64),
-    /// At a URL.
-    Url(Url, u64),
-}
 
 /// Opens what uploads name.
 pub(super) struct Sources {

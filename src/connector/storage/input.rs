@@ -2,9 +2,8 @@
 //!
 //! Invariant: no error message contains the content or the name of a file.
 
-use super::content::Source;
 use super::media::is_media_type;
-use super::task::Access;
+use super::operand::{Access, FileName, Listing, Source};
 use crate::connector::Failure;
 use crate::connector::limits::{DEFAULT_LIST_LIMIT, DEFAULT_SOURCE_BYTES, MAX_LIST_LIMIT, MAX_UPLOAD_BYTES};
 use crate::resources::FilePath;
@@ -44,28 +43,6 @@ const MAX_KEY_BYTES: usize = 1_024;
 
 /// An input with its expressions resolved.
 pub(super) struct Input<'a>(Object<'a>);
-
-/// A file of a storage.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct FileName {
-    /// The folder it is in.
-    pub folder: FilePath,
-    /// Its name there.
-    pub name: Box<str>,
-}
-
-/// Which files of a folder to list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Listing {
-    /// The folder.
-    pub folder: FilePath,
-    /// Prefix of names.
-    pub prefix: Box<str>,
-    /// Only what comes after this.
-    pub after: Option<Box<str>>,
-    /// Most names.
-    pub limit: usize,
-}
 
 impl<'a> Input<'a> {
     /// Reads the JSON text of an input.

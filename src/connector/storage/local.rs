@@ -5,16 +5,17 @@
 
 use super::content::{Content, Sources};
 use super::error::FileSystemError;
-use super::input::{FileName, Listing};
+use super::event::Event;
 use super::local_count::count;
+use super::operand::{FileName, Listing};
 use super::result::{Counted, FileInfo, Listed, Removed, Stats, to_json};
 use super::sandbox::{Folder, Kind, Status};
 use super::staged_file::{StagedFile, UNFINISHED_SUFFIX};
 use super::task::{Task, Upload};
-use super::{Event, FilePath};
 use crate::clock::{Clock, SystemClock};
 use crate::connector::limits::MAX_DOWNLOAD_BYTES;
 use crate::connector::{Call, Connector, Failure, Limits};
+use crate::resources::FilePath;
 use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -4,7 +4,7 @@
 //! `/` at its end, of a folder of which nothing has been seen yet.
 
 use super::error::FileSystemError;
-use super::input::Listing;
+use super::operand::Listing;
 use super::result::Counted;
 use super::sandbox::{Folder, Kind};
 use crate::connector::limits::MAX_COUNTED_FILES;

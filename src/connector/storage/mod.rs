@@ -7,10 +7,12 @@
 mod cloud;
 mod content;
 mod error;
+mod event;
 mod input;
 mod local;
 mod local_count;
 mod media;
+mod operand;
 mod result;
 mod sandbox;
 mod staged_file;
@@ -20,11 +22,10 @@ use super::{Connector, Definition, Failure, LeftToHandlers, ResourceName, Served
 use crate::engine::inputs::ExpressionResolver;
 use crate::engine::routing::Pattern;
 use crate::model::Namespace;
-use crate::resources::{
-    FilePath, FileSources, OutboundRules, Resources, StorageEvent, StorageLocation, StorageOperation,
-};
+use crate::resources::{FileSources, OutboundRules, Resources, StorageLocation};
 use async_trait::async_trait;
 use content::Sources;
+use event::Event;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -54,27 +55,6 @@ pub(super) fn definitions(resources: &Resources, outbound: &OutboundRules) -> Ve
         }
     }
     all
-}
-
-/// One event of a storage.
-#[derive(Clone, Debug)]
-struct Event {
-    tag: Box<str>,
-    operation: StorageOperation,
-    folder: FilePath,
-    max_bytes: Option<u64>,
-}
-
-impl From<&StorageEvent> for Event {
-    fn from(event: &StorageEvent) -> Self {
-        Self {
-            tag: event.tag.clone(),
-            operation: event.operation,
-            // Checked when the definition was read.
-            folder: FilePath::folder(event.path.as_deref().unwrap_or_default()).unwrap_or_default(),
-            max_bytes: event.max_bytes,
-        }
-    }
 }
 
 /// One storage in one environment.

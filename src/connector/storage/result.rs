@@ -1,7 +1,7 @@
 //! Results of storage jobs, the same for all providers.
 
-use super::input::FileName;
 use super::media::{Category, category, media_type};
+use super::operand::FileName;
 use crate::connector::Failure;
 use serde::Serialize;
 #[cfg(feature = "cloud-storage")]

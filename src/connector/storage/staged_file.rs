@@ -1,8 +1,8 @@
 //! A file that is being written, in a folder where nobody looks, until it is whole and gets its place.
 
 use super::error::FileSystemError;
-use super::input::FileName;
 use super::local::file_info;
+use super::operand::FileName;
 use super::result::FileInfo;
 use super::sandbox::Folder;
 use crate::clock::next_moment;

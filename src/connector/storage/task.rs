@@ -1,8 +1,8 @@
 //! What a job of a storage is to do: read from its event and its input, and checked. Pure.
 
-use super::Event;
-use super::content::Source;
-use super::input::{FileName, Input, Listing};
+use super::event::Event;
+use super::input::Input;
+use super::operand::{Access, FileName, Listing, Source};
 use crate::connector::Failure;
 use crate::resources::{FilePath, StorageOperation};
 use std::time::Duration;
@@ -24,15 +24,6 @@ pub(super) enum Task {
     List(Listing),
     /// Makes a URL by which others reach a file for a while.
     SignedUrl(FileName, Access, Duration),
-}
-
-/// What a URL grants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Access {
-    /// To read the file.
-    Read,
-    /// To write it.
-    Write,
 }
 
 /// A file to write.

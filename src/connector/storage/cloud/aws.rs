@@ -1,7 +1,7 @@
 //! Buckets of S3, and of services that speak its protocol.
 
+use super::bucket::{Bucket, below, connector, endpoint, no_retries, refused, reveal, reveal_name, trimmed};
 use super::trouble::{self, Trouble};
-use super::{Bucket, below, connector, endpoint, no_retries, refused, reveal, reveal_name, trimmed};
 use crate::connector::Failure;
 use crate::connector::aws::{Chain, SEARCH_TIMEOUT};
 use crate::engine::inputs::ExpressionResolver;

@@ -1,7 +1,7 @@
 //! Containers of Azure Blob Storage.
 
+use super::bucket::{Bucket, below, connector, endpoint, no_retries, refused, reveal, reveal_name, trimmed};
 use super::sas::SasSigner;
-use super::{Bucket, below, connector, endpoint, no_retries, refused, reveal, reveal_name, trimmed};
 use crate::connector::Failure;
 use crate::engine::inputs::ExpressionResolver;
 use crate::resources::{AzureContainer, OutboundRules};

@@ -1,6 +1,6 @@
 //! Buckets of Google Cloud Storage.
 
-use super::{Bucket, below, connector, endpoint, no_retries, refused, reveal, reveal_name, trimmed};
+use super::bucket::{Bucket, below, connector, endpoint, no_retries, refused, reveal, reveal_name, trimmed};
 use crate::connector::Failure;
 use crate::engine::inputs::ExpressionResolver;
 use crate::resources::{GcpBucket, OutboundRules};

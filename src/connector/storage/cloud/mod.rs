@@ -5,36 +5,35 @@
 
 mod aws;
 mod azure;
+mod bucket;
 mod gcp;
 mod http;
 mod multipart;
 mod sas;
 mod trouble;
 
-use super::Event;
 use super::content::Sources;
-use super::input::{FileName, Listing};
+use super::event::Event;
 use super::media::media_type;
+use super::operand::{Access, FileName, Listing};
 use super::result::{Counted, FileInfo, Listed, Removed, SignedUrl, Stats, to_json};
-use super::task::{Access, Task, Upload};
+use super::task::{Task, Upload};
 use crate::clock::{Clock, SystemClock};
 use crate::connector::limits::{MAX_COUNTED_FILES, MAX_DOWNLOAD_BYTES};
 use crate::connector::{Call, Connector, Failure};
 use crate::engine::inputs::ExpressionResolver;
-use crate::http::{Client, ClientOptions};
-use crate::resources::{OutboundRules, StorageLocation, Text, name_problem};
+use crate::resources::{OutboundRules, StorageLocation, name_problem};
 use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bucket::Bucket;
 use multipart::Removals;
-use object_store::list::{PaginatedListOptions, PaginatedListStore};
+use object_store::list::PaginatedListOptions;
 use object_store::path::Path;
-use object_store::signer::Signer;
 use object_store::{
     Attribute, Attributes, GetOptions, GetResult, ObjectMeta, ObjectStore, ObjectStoreExt, PutOptions, PutPayload,
-    RetryConfig,
 };
-use reqwest::{Method, Url};
+use reqwest::Method;
 use std::sync::Arc;
 use std::time::Duration;
 use trouble::{tell, told};
@@ -43,36 +42,6 @@ use trouble::{tell, told};
 const PAGE_NAMES: usize = 1_000;
 /// Requests that list the files of one job.
 const MAX_PAGES: usize = 10;
-/// Connections to one bucket that are kept while nothing uses them.
-const IDLE_CONNECTIONS: usize = 16;
-
-/// A bucket or container, ready for use.
-struct Bucket {
-    objects: Arc<dyn ObjectStore>,
-    pages: Arc<dyn PaginatedListStore>,
-    signer: Arc<dyn Signer>,
-    /// Where its objects are: their paths follow.
-    url: Url,
-    /// Headers that a client must send to write by a signed URL.
-    write_headers: &'static [(&'static str, &'static str)],
-}
-
-impl Bucket {
-    fn new<T>(store: T, url: Url) -> Self
-    where
-        T: ObjectStore + PaginatedListStore + Signer,
-    {
-        let store = Arc::new(store);
-        Self {
-            objects: Arc::clone(&store) as _,
-            pages: Arc::clone(&store) as _,
-            signer: store,
-            url,
-            write_headers: &[],
-        }
-    }
-}
-
 /// Files in a bucket.
 pub(super) struct CloudConnector {
     bucket: Bucket,
@@ -366,89 +335,4 @@ fn folder_text(folder: &str) -> String {
 /// An entity tag without its quotes.
 fn unquoted(etag: &str) -> String {
     etag.trim_matches('"').to_owned()
-}
-
-/// Retries are made where requests are sent, and by the engine.
-fn no_retries() -> RetryConfig {
-    RetryConfig {
-        max_retries: 0,
-        ..RetryConfig::default()
-    }
-}
-
-/// What sends the requests to a bucket at `url`.
-async fn connector(
-    url: &Url,
-    ca: Option<&Text>,
-    outbound: &OutboundRules,
-    expressions: &ExpressionResolver,
-) -> Result<http::Connector, Failure> {
-    let authorities = reveal(ca, expressions).await?;
-    let client = |outbound: OutboundRules| {
-        Client::open(ClientOptions {
-            authorities: authorities.clone(),
-            idle_per_host: IDLE_CONNECTIONS,
-            // An object is what it is, also where it says that it is compressed.
-            compressed: false,
-            ..ClientOptions::new(outbound)
-        })
-    };
-    Ok(http::Connector {
-        guarded: client(outbound.clone()).await?,
-        open: client(OutboundRules::default()).await?,
-        host: url.host_str().unwrap_or_default().into(),
-    })
-}
-
-/// A text of a definition with its secrets in it; an empty one counts as absent.
-async fn reveal(text: Option<&Text>, expressions: &ExpressionResolver) -> Result<Option<String>, Failure> {
-    match text {
-        Some(text) => {
-            let revealed = expressions.reveal(text.as_written()).await?;
-            Ok(Some(revealed).filter(|revealed| !revealed.is_empty()))
-        }
-        None => Ok(None),
-    }
-}
-
-/// The name of a bucket or container, which becomes a part of a URL.
-async fn reveal_name(text: &Text, member: &str, expressions: &ExpressionResolver) -> Result<String, Failure> {
-    let name = expressions.reveal(text.as_written()).await?;
-    let sound = |byte: u8| byte.is_ascii_alphanumeric() || b".-_$".contains(&byte);
-    if name.is_empty() || !name.bytes().all(sound) || name.starts_with('.') {
-        return Err(Failure::invalid(format!(
-            "`{member}` is no name of a bucket or container"
-        )));
-    }
-    Ok(name)
-}
-
-/// A URL of a definition. It is not repeated in a message.
-fn endpoint(text: &str) -> Result<Url, Failure> {
-    let url = Url::parse(text).map_err(|error| Failure::invalid(format!("`endpoint` is no URL: {error}")))?;
-    let has_user = !url.username().is_empty() || url.password().is_some();
-    if !matches!(url.scheme(), "http" | "https") || has_user || url.query().is_some() || url.fragment().is_some() {
-        return Err(Failure::invalid(
-            "`endpoint` must be a URL of http or https without user, query and fragment",
-        ));
-    }
-    Ok(url)
-}
-
-/// A URL with another part at the end of its path.
-fn below(mut url: Url, name: &str) -> Url {
-    if let Ok(mut path) = url.path_segments_mut() {
-        path.pop_if_empty().push(name);
-    }
-    url
-}
-
-/// A URL as `object_store` takes one: without a slash at its end.
-fn trimmed(url: &Url) -> String {
-    url.as_str().trim_end_matches('/').to_owned()
-}
-
-/// A definition that `object_store` refuses. What it says may name a secret, and is left out.
-fn refused(what: &'static str) -> impl Fn(object_store::Error) -> Failure {
-    move |_| Failure::invalid(what)
 }

@@ -2,7 +2,7 @@
 //!
 //! They are signed here since what is signed is the name itself and not how it is encoded in a URL.
 
-use super::below;
+use super::bucket::below;
 use crate::clock::{Clock, SystemClock};
 use async_trait::async_trait;
 use base64::Engine;
