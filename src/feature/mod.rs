@@ -286,10 +286,6 @@ impl FeatureWork {
     }
 }
 
-fn json_string(text: &str) -> String {
-    serde_json::to_string(text).unwrap_or_default()
-}
-
 fn describe(failure: &HandlerFailure) -> String {
     format!("{}: {}", failure.code, failure.message)
 }

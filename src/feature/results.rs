@@ -1,6 +1,5 @@
 //! Results of the events of a run, as `$Sequence{…}` sees them.
 
-use super::json_string;
 use crate::resources::Feature;
 use std::fmt::Write;
 
@@ -71,4 +70,8 @@ impl Results {
         text.push('}');
         text
     }
+}
+
+fn json_string(text: &str) -> String {
+    serde_json::to_string(text).unwrap_or_default()
 }
