@@ -210,7 +210,7 @@ export interface NotificationResource extends Described {
 export interface NotificationEnvironment {
   slug: string;
   description?: string;
-  emails?: SmtpServer | ForeignMailProvider;
+  emails?: SmtpServer | MailProvider;
   /** No provider is built in yet: jobs that send text messages are done by handlers. */
   sms?: { provider: AnyCase<'twilio' | 'nexmo' | 'plivo'>; [setting: string]: unknown };
   /** No provider is built in yet: jobs that send push notifications are done by handlers. */
@@ -218,33 +218,65 @@ export interface NotificationEnvironment {
   callbacks?: CallbackEndpoint;
 }
 
-/** A mail server. */
-export interface SmtpServer {
-  provider: AnyCase<'smtp'>;
+/** Settings of a provider, beside its name or in an object of that name. */
+export type ProviderSettings<Name extends string, Settings> =
+  | ({ provider: AnyCase<Name> } & Settings)
+  | ({ provider: AnyCase<Name> } & { [name in Name]: Partial<Settings> } & Partial<Settings>);
+
+/** Who sends e-mail: one of `from`, `sender_email` and `sender`, as in `'Shop <shop@example.com>'`. */
+export interface MailSender {
+  from?: string;
+  sender_email?: string;
+  sender?: string;
+  /** Name of the sender, if the address has none. */
+  sender_name?: string;
+  /** Who gets answers, if not the sender. */
+  replyTo?: string;
+}
+
+export interface SmtpSettings extends MailSender {
   /** Its name or address. */
   host: string;
   /** Default 587; 465 with `tls`, 25 with `none`. */
-  port?: number;
+  port?: number | string;
   /**
    * `tls`: from the first byte; `starttls`: in the clear until STARTTLS, which must succeed; `none`: in the clear, password
-   * and all. Default `starttls`.
+   * and all. Default `starttls`, and `tls` on port 465.
    */
   security?: 'tls' | 'starttls' | 'none';
+  /** `true`: as `security: 'tls'`. */
+  secure?: boolean;
+  /** `true`: as `security: 'starttls'`. */
+  tls?: boolean;
   username?: string;
   password?: string;
-  /** Who sends, as in `'Shop <shop@example.com>'`. */
-  from: string;
-  /** Who gets answers, if not the sender. */
-  replyTo?: string;
+  user?: string;
+  pass?: string;
+  auth?: { user: string; pass: string };
   /** Certificates in PEM of those who may vouch for the server, instead of the public ones. */
   ca?: string;
 }
 
-/** A provider of e-mail that is not built in yet: its jobs are done by handlers. */
-export interface ForeignMailProvider {
-  provider: AnyCase<'sendgrid' | 'mailgun' | 'postmark' | 'brevo' | 'aws_ses'>;
-  [setting: string]: unknown;
+/** A mail server. */
+export type SmtpServer = ProviderSettings<'smtp', SmtpSettings> | ({ provider?: undefined } & SmtpSettings);
+
+export interface MailApiSettings extends MailSender {
+  /** URL of the API, if not the public one. */
+  endpoint?: string;
+  /** The same as `endpoint`. */
+  url?: string;
 }
+
+/** A provider of e-mail with its own API. */
+export type MailProvider =
+  | ProviderSettings<'sendgrid', MailApiSettings & { apiKey: string }>
+  | ProviderSettings<'brevo', MailApiSettings & { apiKey: string }>
+  | ProviderSettings<'mailgun', MailApiSettings & { apiKey: string; domain: string; region?: 'us' | 'eu' }>
+  | ProviderSettings<'postmark', MailApiSettings & { serverToken: string }>
+  | ProviderSettings<
+      'aws_ses',
+      MailApiSettings & { region: string; accessKeyId: string; secretAccessKey: string; sessionToken?: string }
+    >;
 
 /** A program that is called by HTTP. */
 export interface CallbackEndpoint {

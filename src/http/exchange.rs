@@ -47,7 +47,6 @@ impl Client {
     ///
     /// # Errors
     /// As [`exchange`](Self::exchange), but for the status.
-    #[cfg_attr(not(feature = "dynamodb"), allow(dead_code, reason = "used by DynamoDB alone"))]
     pub async fn exchange_any(
         &self,
         request: RequestBuilder,

@@ -31,7 +31,7 @@ pub use graph::{
 };
 pub use http::{HttpAuth, is_connection_header};
 pub use notification::{
-    AskedChannels, Callback, CallbackMessage, Channels, EmailMessage, EmailProvider, ExternalProvider, Message,
+    AskedChannels, Callback, CallbackMessage, Channels, EmailMessage, EmailProvider, ExternalProvider, MailApi, MailService, Message,
     Notification, PushMessage, Smtp, SmtpSecurity,
 };
 pub use outbound::OutboundRules;

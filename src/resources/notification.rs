@@ -33,20 +33,15 @@ impl Channels {
     /// `None`: the package sends at least one of them, or the environment has no channel for any.
     #[must_use]
     pub fn external_provider(&self, message: &Message) -> Option<ExternalProvider> {
-        let mut external = None;
-        if message.email.is_some() {
-            match &self.emails {
-                Some(EmailProvider::Smtp(_)) => return None,
-                Some(EmailProvider::External(provider)) => external = Some(*provider),
-                None => {}
-            }
+        if message.email.is_some() && self.emails.is_some() {
+            return None;
         }
         if message.callback.is_some() && self.callbacks.is_some() {
             return None;
         }
         let sms = self.sms.filter(|_| message.sms.is_some());
         let push = self.push_notifications.filter(|_| message.push_notification.is_some());
-        external.or(sms).or(push)
+        sms.or(push)
     }
 
     /// The provider that is left to handlers and that a job of a message needs, which asks for these channels of it.
@@ -64,11 +59,7 @@ impl Channels {
     /// The first provider that is left to handlers.
     #[must_use]
     pub fn any_external_provider(&self) -> Option<ExternalProvider> {
-        let email = match &self.emails {
-            Some(EmailProvider::External(provider)) => Some(*provider),
-            _ => None,
-        };
-        email.or(self.sms).or(self.push_notifications)
+        self.sms.or(self.push_notifications)
     }
 }
 
@@ -89,7 +80,62 @@ pub enum EmailProvider {
     /// An SMTP server.
     Smtp(Box<Smtp>),
     /// A provider with its own API.
-    External(ExternalProvider),
+    Api(Box<MailApi>),
+}
+
+/// A provider of e-mail with its own API.
+#[derive(Clone, Debug)]
+pub struct MailApi {
+    /// Which one, with its credentials.
+    pub service: MailService,
+    /// Sender address.
+    pub from: Text,
+    /// Name of the sender, if `from` has none.
+    pub from_name: Option<Text>,
+    /// Reply address, if not the sender's.
+    pub reply_to: Option<Text>,
+    /// Its URL, if not the public one.
+    pub endpoint: Option<Text>,
+}
+
+/// Providers of e-mail that have their own API, with what they ask for.
+#[derive(Clone, Debug)]
+pub enum MailService {
+    /// Twilio SendGrid.
+    SendGrid {
+        /// Key of its API.
+        api_key: Text,
+    },
+    /// Mailgun.
+    Mailgun {
+        /// Key of its API.
+        api_key: Text,
+        /// The domain that sends.
+        domain: Text,
+        /// In the European Union.
+        europe: bool,
+    },
+    /// Postmark.
+    Postmark {
+        /// Token of the server that sends.
+        server_token: Text,
+    },
+    /// Brevo.
+    Brevo {
+        /// Key of its API.
+        api_key: Text,
+    },
+    /// Amazon SES.
+    Ses {
+        /// AWS region.
+        region: Text,
+        /// Id of the access key.
+        access_key_id: Text,
+        /// The access key.
+        secret_access_key: Text,
+        /// Token of temporary credentials.
+        session_token: Option<Text>,
+    },
 }
 
 /// A provider that is known by name only and has no connector: its jobs are left to handlers.

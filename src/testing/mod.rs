@@ -5,6 +5,7 @@
 )]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+pub(crate) mod api_server;
 pub(crate) mod authority;
 pub(crate) mod eventually;
 pub(crate) mod proxy;

@@ -7,14 +7,15 @@ use super::callback::{self, CallbackClient, CallbackRequest};
 use super::history::{DeliveryHistory, DeliveryOutcome};
 use super::input::{Escaping, Input, Values, email_members, fill, object_members, string_list};
 use super::outcome::{ChannelOutcome, PartOutcome, overall_result};
+use super::providers::{ApiMailer, Batch, MailContent};
 use super::resolved::ResolvedMessage;
+use super::result::{CallbackResult, NotificationResult, RecipientResult, channel_outcome};
 use super::smtp::{Email, Mailer, Texts};
 use crate::connector::{Call, Connector, Failure};
 use crate::engine::inputs::ExpressionResolver;
 use crate::resources::{Channels, EmailProvider, ExternalProvider, Message, OutboundRules};
 use async_trait::async_trait;
 use futures_util::future::join;
-use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::HashMap;
 
@@ -22,10 +23,10 @@ use std::collections::HashMap;
 enum EmailChannel {
     /// Not configured.
     Absent,
-    /// By a provider that is left to handlers.
-    External(ExternalProvider),
     /// By SMTP.
     Server(Box<Mailer>),
+    /// By a provider's API.
+    Api(Box<ApiMailer>),
 }
 
 /// Sends one notification's messages.
@@ -42,31 +43,14 @@ pub(super) struct NotificationConnector {
 /// What one job sends.
 #[derive(Default)]
 struct OutgoingMessages {
-    email: Option<Email>,
+    email: Option<OutgoingEmail>,
     callback: Option<CallbackRequest>,
 }
 
-/// The outcome for one recipient in a job's result.
-#[derive(Serialize)]
-struct RecipientResult<'a> {
-    recipient: &'a str,
-    ok: bool,
-    message_id: &'a str,
-}
-
-/// A job's result.
-#[derive(Serialize)]
-struct NotificationResult<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    email: Option<Vec<RecipientResult<'a>>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    callback: Option<CallbackResult>,
-}
-
-/// The outcome of a callback in a job's result.
-#[derive(Serialize)]
-struct CallbackResult {
-    ok: bool,
+/// An e-mail, for those who send it.
+enum OutgoingEmail {
+    Smtp(Box<Email>),
+    Api(Batch<MailContent>),
 }
 
 impl NotificationConnector {
@@ -79,8 +63,10 @@ impl NotificationConnector {
     ) -> Result<Self, Failure> {
         let mail = match &channels.emails {
             None => EmailChannel::Absent,
-            Some(EmailProvider::External(provider)) => EmailChannel::External(*provider),
             Some(EmailProvider::Smtp(smtp)) => EmailChannel::Server(Box::new(Mailer::open(smtp, expressions).await?)),
+            Some(EmailProvider::Api(api)) => {
+                EmailChannel::Api(Box::new(ApiMailer::open(api, outbound.clone(), expressions).await?))
+            }
         };
         let mut resolved = HashMap::with_capacity(messages.len());
         for message in messages {
@@ -136,14 +122,9 @@ impl NotificationConnector {
         Ok(outgoing)
     }
 
-    fn email(&self, message: &ResolvedMessage, values: &Values<'_>, key: &str) -> Result<Email, Failure> {
+    fn email(&self, message: &ResolvedMessage, values: &Values<'_>, key: &str) -> Result<OutgoingEmail, Failure> {
         let Some(email) = &message.email else {
             return Err(Failure::invalid("input.email: the message has no `email`"));
-        };
-        let mailer = match &self.mail {
-            EmailChannel::Server(mailer) => mailer,
-            EmailChannel::Absent => return Err(Failure::invalid("input.email: the environment has no `emails`")),
-            EmailChannel::External(provider) => return Err(not_built_in("e-mail", *provider)),
         };
         let subject = object_members(values.get("subject").copied(), "input.email.subject")?;
         let body = object_members(values.get("template").copied(), "input.email.template")?;
@@ -155,11 +136,15 @@ impl NotificationConnector {
                 None => None,
             },
         };
-        mailer.email(
-            email_texts,
-            string_list(values.get("recipients"), "input.email.recipients")?,
-            key,
-        )
+        let recipients = string_list(values.get("recipients"), "input.email.recipients")?;
+        match &self.mail {
+            EmailChannel::Absent => Err(Failure::invalid("input.email: the environment has no `emails`")),
+            EmailChannel::Server(mailer) => {
+                let email = mailer.email(email_texts, recipients, key)?;
+                Ok(OutgoingEmail::Smtp(Box::new(email)))
+            }
+            EmailChannel::Api(mailer) => Ok(OutgoingEmail::Api(mailer.email(email_texts, recipients, key)?)),
+        }
     }
 
     fn callback(&self, message: &ResolvedMessage, input: &RawValue, key: &str) -> Result<CallbackRequest, Failure> {
@@ -187,19 +172,30 @@ impl NotificationConnector {
         }
     }
 
-    async fn send_email(&self, email: Option<&Email>, history: &DeliveryHistory<'_>) -> Option<ChannelOutcome> {
-        let (Some(email), EmailChannel::Server(mailer)) = (email, &self.mail) else {
-            return None;
-        };
-        let outcomes = mailer.send(email, history).await;
-        let part = |(recipient, outcome): (&super::smtp::Recipient, DeliveryOutcome)| PartOutcome {
-            place: format!("recipients[{}]", recipient.place),
-            outcome,
-        };
-        Some(ChannelOutcome {
-            name: "email",
-            parts: email.recipients().iter().zip(outcomes).map(part).collect(),
-        })
+    async fn send_email(
+        &self,
+        email: Option<&OutgoingEmail>,
+        history: &DeliveryHistory<'_>,
+    ) -> Option<(ChannelOutcome, Vec<RecipientResult>)> {
+        match (email?, &self.mail) {
+            (OutgoingEmail::Smtp(email), EmailChannel::Server(mailer)) => {
+                let outcomes = mailer.send(email, history).await;
+                let part = |(recipient, outcome): (&super::smtp::Recipient, DeliveryOutcome)| PartOutcome {
+                    place: format!("recipients[{}]", recipient.place),
+                    outcome,
+                };
+                let outcome = ChannelOutcome {
+                    name: "email",
+                    parts: email.recipients().iter().zip(outcomes).map(part).collect(),
+                };
+                Some((outcome, email.recipients().iter().map(RecipientResult::sent).collect()))
+            }
+            (OutgoingEmail::Api(batch), EmailChannel::Api(mailer)) => {
+                let deliveries = mailer.send(batch, history).await;
+                Some(channel_outcome(batch, deliveries))
+            }
+            _ => None,
+        }
     }
 
     async fn make_call(
@@ -229,11 +225,6 @@ impl NotificationConnector {
     }
 }
 
-/// The outcome of each recipient of a job that succeeded.
-fn recipient_results(email: &Email) -> Vec<RecipientResult<'_>> {
-    email.recipients().iter().map(RecipientResult::of).collect()
-}
-
 fn not_built_in(what: &str, provider: ExternalProvider) -> Failure {
     Failure::invalid(format!(
         "{what} by {} is not built in yet; register a handler with ductape.notifications.handle for it",
@@ -251,10 +242,11 @@ impl Connector for NotificationConnector {
             self.make_call(outgoing.callback.as_ref(), &history, call),
         )
         .await;
+        let (email, email_results) = email.unzip();
         let channels: Vec<ChannelOutcome> = email.into_iter().chain(callback).collect();
         overall_result(&channels, &call.attempt.options.retry.clone().unwrap_or_default())?;
         let result = NotificationResult {
-            email: outgoing.email.as_ref().map(recipient_results),
+            email: email_results,
             callback: outgoing.callback.as_ref().map(|_| CallbackResult { ok: true }),
         };
         serde_json::to_string(&result)
@@ -263,8 +255,10 @@ impl Connector for NotificationConnector {
     }
 
     async fn check(&self) -> Result<(), Failure> {
-        if let EmailChannel::Server(mailer) = &self.mail {
-            mailer.check().await?;
+        match &self.mail {
+            EmailChannel::Absent => {}
+            EmailChannel::Server(mailer) => mailer.check().await?,
+            EmailChannel::Api(mailer) => mailer.check().await?,
         }
         if let Some(caller) = &self.caller {
             caller.check().await?;
@@ -278,16 +272,6 @@ impl Connector for NotificationConnector {
     async fn close(&self) {
         if let EmailChannel::Server(mailer) = &self.mail {
             mailer.close().await;
-        }
-    }
-}
-
-impl<'a> RecipientResult<'a> {
-    fn of(recipient: &'a super::smtp::Recipient) -> Self {
-        Self {
-            recipient: &recipient.written,
-            ok: true,
-            message_id: &recipient.message_id,
         }
     }
 }

@@ -22,10 +22,26 @@ pub(super) enum DeliveryOutcome {
     NotAttempted,
 }
 
+/// What a provider said of a part besides.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct PartNote {
+    /// Its id of what was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Its code of what went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// Nothing will ever be delivered to this address.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dead: bool,
+}
+
 /// A refusal as it is stored.
 #[derive(Serialize, Deserialize)]
 struct RefusalRecord {
     refused: String,
+    #[serde(flatten)]
+    note: PartNote,
 }
 
 /// Recorded outcomes of a run.
@@ -58,17 +74,42 @@ impl<'a> DeliveryHistory<'a> {
         ))
     }
 
+    /// What was recorded of a part besides its outcome.
+    pub(super) fn note(&self, tag: &str) -> PartNote {
+        let refusal = self.refusal_step(tag);
+        let recorded = self
+            .results_by_step
+            .get(tag)
+            .or_else(|| self.results_by_step.get(&*refusal));
+        let text = recorded.and_then(Option::as_deref);
+        text.and_then(|text| serde_json::from_str(text).ok())
+            .unwrap_or_default()
+    }
+
     fn refusal_step(&self, tag: &str) -> String {
         format!("refused:{}:{tag}", self.run)
     }
 
     /// Records the outcome of a part if it is final.
     pub(super) async fn record(&self, tag: &str, outcome: &DeliveryOutcome) -> Result<(), Failure> {
+        self.record_with_note(tag, outcome, &PartNote::default()).await
+    }
+
+    /// The same with what the provider said besides.
+    pub(super) async fn record_with_note(
+        &self,
+        tag: &str,
+        outcome: &DeliveryOutcome,
+        note: &PartNote,
+    ) -> Result<(), Failure> {
         match outcome {
-            DeliveryOutcome::Sent => self.steps.record(tag, None).await?,
+            DeliveryOutcome::Sent => {
+                let note = note.id.as_ref().and_then(|_| serde_json::to_string(note).ok());
+                self.steps.record(tag, note.as_deref()).await?;
+            }
             DeliveryOutcome::Refused(why) => {
-                let refused = why.clone();
-                let note = serde_json::to_string(&RefusalRecord { refused }).ok();
+                let (refused, note) = (why.clone(), note.clone());
+                let note = serde_json::to_string(&RefusalRecord { refused, note }).ok();
                 self.steps.record(&self.refusal_step(tag), note.as_deref()).await?;
             }
             DeliveryOutcome::Failed(_) | DeliveryOutcome::NotAttempted => {}

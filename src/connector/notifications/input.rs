@@ -51,10 +51,11 @@ pub(super) fn refuse_unknown(members: &Values<'_>, path: &str, known: &[&str]) -
 /// The members of `input.email`. What mail programs have besides, and the input has not, is refused with its place.
 pub(super) fn email_members<'a>(email: &'a RawValue) -> Result<Values<'a>, Failure> {
     const PATH: &str = "input.email";
-    let members = object_members(Some(email), PATH)?;
+    let mut members = object_members(Some(email), PATH)?;
+    take_aliases(&mut members, PATH, "recipients", &["to"])?;
     for name in members.keys() {
         let remedy = match &*name.to_ascii_lowercase() {
-            "to" | "cc" | "bcc" => {
+            "cc" | "bcc" => {
                 "each recipient gets an e-mail of its own that names no other; put the address into `recipients`"
             }
             "from" | "replyto" | "reply_to" | "reply-to" => {
@@ -71,6 +72,19 @@ pub(super) fn email_members<'a>(email: &'a RawValue) -> Result<Values<'a>, Failu
     Ok(members)
 }
 
+/// Renames a member that goes by another name.
+pub(super) fn take_aliases(members: &mut Values<'_>, path: &str, name: &str, aliases: &[&str]) -> Result<(), Failure> {
+    for alias in aliases {
+        let Some(value) = members.remove(*alias) else { continue };
+        if members.insert(name.to_owned(), value).is_some() {
+            return Err(Failure::invalid(format!(
+                "{path}.{alias}: is the same as `{name}`; give one of them"
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// The members of an object; none if it is absent.
 pub(super) fn object_members<'a>(value: Option<&'a RawValue>, path: &str) -> Result<Values<'a>, Failure> {
     let Some(value) = value.filter(|value| value.get() != "null") else {
@@ -79,11 +93,14 @@ pub(super) fn object_members<'a>(value: Option<&'a RawValue>, path: &str) -> Res
     serde_json::from_str(value.get()).map_err(|_| Failure::invalid(format!("{path}: must be an object")))
 }
 
-/// Reads a list of strings.
+/// Reads a list of strings; a string alone is one of them.
 pub(super) fn string_list(value: Option<&&RawValue>, path: &str) -> Result<Vec<String>, Failure> {
     let Some(value) = value else {
         return Err(Failure::invalid(format!("{path}: is missing")));
     };
+    if let Ok(one) = serde_json::from_str::<String>(value.get()) {
+        return Ok(vec![one]);
+    }
     serde_json::from_str(value.get()).map_err(|_| Failure::invalid(format!("{path}: must be a list of strings")))
 }
 
@@ -228,7 +245,7 @@ mod tests {
         for (name, part) in [
             ("cc", "put the address into `recipients`"),
             ("BCC", "put the address into `recipients`"),
-            ("to", "put the address into `recipients`"),
+            ("to", "`recipients`; give one of them"),
             ("from", "`from` and `replyTo` in `emails`"),
             ("replyTo", "`from` and `replyTo` in `emails`"),
             ("attachments", "put a link into the text"),
@@ -238,7 +255,7 @@ mod tests {
             let failure = email_members(serde_json::from_str(&text).unwrap()).err().unwrap();
             assert_eq!(&*failure.code, "VALIDATION_ERROR");
             assert!(
-                failure.message.starts_with(&format!("input.email.{name}: is not")),
+                failure.message.starts_with(&format!("input.email.{name}: is ")),
                 "{failure:?}"
             );
             assert!(

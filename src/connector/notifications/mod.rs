@@ -1,15 +1,18 @@
-//! Notifications: e-mail and callbacks.
+//! Notifications: e-mail by SMTP and by providers' APIs, and callbacks.
 //!
-//! Text messages, push notifications and e-mail providers other than SMTP are accepted in definitions but not built in:
+//! Text messages and push notifications are accepted in definitions but not built in:
 //! messages that only they would send wait for a handler, and so does a job that asks for one beside what is built in. Invariants: the whole input is checked before the
 //! first part is sent; a part that was sent is not sent again by a later attempt of the run.
 
+mod address;
 mod callback;
 mod connector;
 mod history;
 mod input;
 mod outcome;
+mod providers;
 mod resolved;
+mod result;
 #[cfg(feature = "smtp")]
 mod smtp;
 #[cfg(not(feature = "smtp"))]

@@ -1,7 +1,9 @@
 //! Reads notifications: their channels by environment, and their messages.
 
 mod channels;
+mod emails;
 mod messages;
+mod settings;
 
 use super::environments::environments;
 use super::{members, required_tag};

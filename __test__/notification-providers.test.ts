@@ -1,0 +1,178 @@
+// Notifications by the APIs of providers: the documented configurations, each against a server that answers as the provider does.
+// What each provider is sent in full, and what becomes of its errors, is tested in Rust.
+import { once } from 'node:events';
+import { createServer, type IncomingHttpHeaders } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import type { INotificationRequest, NotificationMessage } from './support/ductape.js';
+import { create, env, product, rejection } from './support/instances.js';
+import { mailServer } from './support/mail-server.js';
+
+interface Received {
+  line: string;
+  headers: IncomingHttpHeaders;
+  body: string;
+}
+
+type Answer = (request: Received) => [status: number, body: unknown, headers?: Record<string, string>];
+
+/** A server that answers as a provider does. */
+async function provider(answer: Answer) {
+  const received: Received[] = [];
+  const server = createServer(async (request, response) => {
+    let body = '';
+    for await (const chunk of request.setEncoding('utf8')) body += chunk;
+    const got = { line: `${request.method} ${request.url}`, headers: request.headers, body };
+    received.push(got);
+    const [status, json, headers = {}] = answer(got);
+    response.writeHead(status, headers).end(JSON.stringify(json));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, received };
+}
+
+const messages: NotificationMessage[] = [
+  {
+    tag: 'm',
+    email: { subject: 'Hello {{name}}', template: '<p>{{name}}</p>' },
+  },
+];
+
+const sender = (channels: object) =>
+  create({
+    secrets: { KEY: 'hunter2hunter2' },
+    resources: {
+      products: [{ tag: product, notifications: [{ tag: 'n', envs: [{ slug: env, ...channels }], messages }] }],
+    } as never,
+  });
+
+const dispatch = async (ductape: ReturnType<typeof create>, input: INotificationRequest, more: object = {}) => {
+  const retryConfig = { initialDelay: 1, maxDelay: 5 };
+  return (await ductape.notifications.dispatch({ notification: 'n', event: 'm', input, retryConfig, ...more })).job_id;
+};
+
+const from = { sender_email: 'shop@example.com' };
+const ann = { email: { recipients: ['ann@example.com'], subject: { name: 'Ann' }, template: { name: 'A & B' } } };
+
+const mailProviders: [name: string, settings: object, line: string, answer: Answer][] = [
+  ['sendgrid', { apiKey: '$Secret{KEY}' }, 'POST /v3/mail/send', () => [202, null, { 'x-message-id': 'id-1' }]],
+  [
+    'mailgun',
+    { apiKey: '$Secret{KEY}', domain: 'd.example' },
+    'POST /v3/d.example/messages',
+    () => [200, { id: 'id-1' }],
+  ],
+  [
+    'postmark',
+    { serverToken: '$Secret{KEY}' },
+    'POST /email/batch',
+    () => [200, [{ ErrorCode: 0, MessageID: 'id-1' }]],
+  ],
+  ['brevo', { apiKey: '$Secret{KEY}', sender_name: 'Shop' }, 'POST /v3/smtp/email', () => [201, { messageId: 'id-1' }]],
+  [
+    'aws_ses',
+    { region: 'eu-west-1', accessKeyId: 'AKID', secretAccessKey: '$Secret{KEY}' },
+    'POST /v2/email/outbound-emails',
+    () => [200, { MessageId: 'id-1' }],
+  ],
+];
+
+describe.each(mailProviders)('e-mail by %s', (name, settings, line, answer) => {
+  it.each(['flat', 'nested'])('is sent with %s settings', async (form) => {
+    const server = await provider(answer);
+    const all = { ...settings, ...from, endpoint: server.url };
+    const ductape = sender({ emails: { provider: name, ...(form === 'flat' ? all : { [name]: all }) } });
+    const result = await ductape.jobs.wait(await dispatch(ductape, ann));
+    expect(result).toEqual({ email: [{ recipient: 'ann@example.com', ok: true, message_id: 'id-1' }] });
+    expect(server.received.map((one) => one.line)).toEqual([line]);
+    const body = decodeURIComponent(server.received[0]?.body.replaceAll('+', ' ') ?? '');
+    expect(body).toContain('Hello Ann');
+    expect(body).toContain('<p>A &amp; B</p>');
+    expect(body).toContain('shop@example.com');
+  });
+
+  it('is retried when the provider asks for it', async () => {
+    let first = true;
+    const server = await provider((request) => {
+      if (!first) return answer(request);
+      first = false;
+      return [429, {}, { 'retry-after': '0' }];
+    });
+    const ductape = sender({ emails: { provider: name, ...settings, ...from, url: server.url } });
+    await ductape.jobs.wait(await dispatch(ductape, ann, { retries: 2 }));
+    expect(server.received).toHaveLength(2);
+  });
+
+  it('shows no secret when it is refused', async () => {
+    const server = await provider(() => [401, { message: 'hunter2hunter2 is wrong' }]);
+    const ductape = sender({ emails: { provider: name, ...settings, ...from, endpoint: server.url } });
+    const id = await dispatch(ductape, ann, { retries: 2 });
+    const { code, message } = await rejection(ductape.jobs.wait(id));
+    expect(code).toBe('UNAUTHORIZED');
+    expect(message).toContain('127.0.0.1: the answer was HTTP 401; check the credentials (not retried)');
+    expect(JSON.stringify(await ductape.jobs.getHistory(id))).not.toContain('hunter2hunter2');
+    expect(server.received).toHaveLength(1);
+    const [found] = await ductape.resources.check();
+    expect(found).toMatchObject({ ok: false, error: { code: 'UNAUTHORIZED' } });
+  });
+});
+
+describe('an SMTP server', () => {
+  const { user, pass } = { user: 'shop', pass: 'hunter2hunter2' };
+  it.each([
+    [
+      'in an object of the provider',
+      (port: string) => ({ provider: 'smtp', smtp: { host: '127.0.0.1', port, security: 'none', ...from } }),
+    ],
+    [
+      'beside the provider',
+      (port: string) => ({ provider: 'smtp', host: '127.0.0.1', port, security: 'none', ...from }),
+    ],
+    [
+      'without a provider',
+      (port: string) => ({ host: '127.0.0.1', port, security: 'none', sender: 'shop@example.com' }),
+    ],
+  ])('is described %s', async (_, emails) => {
+    const server = await mailServer();
+    const ductape = sender({ emails: emails(String(server.port)) });
+    await ductape.jobs.wait(await dispatch(ductape, { email: { to: 'ann@example.com' } } as never));
+    expect(server.emails[0]?.parsed.from?.text).toBe('shop@example.com');
+    expect(server.emails[0]?.to).toBe('ann@example.com');
+  });
+
+  it.each([
+    ['auth', { auth: { user, pass } }],
+    ['user and pass', { user, pass }],
+    ['username and password', { username: user, password: pass }],
+  ])('is given credentials as %s, never in the clear', async (_, credentials) => {
+    const server = await mailServer();
+    const ductape = sender({ emails: { host: '127.0.0.1', port: server.port, ...credentials, ...from } });
+    const { message } = await rejection(ductape.jobs.wait(await dispatch(ductape, ann)));
+    expect(message).toContain('STARTTLS');
+  });
+});
+
+describe('recipients', () => {
+  it.each([
+    ['to', { to: ['ann@example.com'] }],
+    ['to, alone', { to: 'ann@example.com' }],
+    ['recipients', { recipients: ['ann@example.com'] }],
+  ])('of an e-mail are given as %s', async (_, email) => {
+    const server = await provider(() => [202, null]);
+    const ductape = sender({ emails: { provider: 'sendgrid', apiKey: 'k', ...from, endpoint: server.url } });
+    const result = await ductape.jobs.wait(await dispatch(ductape, { email } as never));
+    expect(result).toEqual({ email: [{ recipient: 'ann@example.com', ok: true }] });
+  });
+
+  it('cannot be given twice', async () => {
+    const ductape = sender({ emails: { provider: 'sendgrid', apiKey: 'k', ...from, endpoint: 'http://127.0.0.1:9' } });
+    const email = { to: 'ann@example.com', recipients: ['ann@example.com'] };
+    const { message } = await rejection(ductape.jobs.wait(await dispatch(ductape, { email } as never)));
+    expect(message).toContain('input.email.to: is the same as `recipients`');
+  });
+});

@@ -1,0 +1,205 @@
+//! E-mail by a provider's API.
+
+use super::recipients::{self, ReadAddress};
+use super::request::base_url;
+use super::sender::ApiSender;
+use super::{Batch, Delivery, Provider, brevo, mailgun, postmark, sendgrid, ses};
+use crate::connector::Failure;
+use crate::connector::notifications::address::{self, Mailbox};
+use crate::connector::notifications::history::DeliveryHistory;
+use crate::connector::notifications::smtp::Texts;
+use crate::engine::inputs::ExpressionResolver;
+use crate::resources::{MailApi, MailService, OutboundRules, Text};
+use reqwest::Url;
+
+/// Longest subject, in characters.
+const MAX_SUBJECT_CHARS: usize = 1_000;
+
+/// What an e-mail says.
+pub(in crate::connector::notifications) struct MailContent {
+    pub texts: Texts,
+    /// The part of a `Message-ID` after the `@`.
+    pub domain: String,
+}
+
+/// Who sends, for all e-mails of a provider.
+pub(super) struct Sender {
+    pub from: Mailbox,
+    pub reply_to: Option<Mailbox>,
+}
+
+/// Sends e-mail by one provider.
+pub(in crate::connector::notifications) struct ApiMailer {
+    sender: ApiSender<MailContent>,
+    domain: String,
+}
+
+impl ApiMailer {
+    /// Resolves the secrets. Does not connect yet.
+    pub(in crate::connector::notifications) async fn open(
+        api: &MailApi,
+        outbound: OutboundRules,
+        expressions: &ExpressionResolver,
+    ) -> Result<Self, Failure> {
+        let from = Sender::open(api, expressions).await?;
+        let domain = from.from.domain.clone();
+        let endpoint = match &api.endpoint {
+            Some(text) => Some(expressions.reveal(text.as_written()).await?),
+            None => None,
+        };
+        let base = |public: &str| base_url(endpoint.as_deref().unwrap_or(public), "emails.endpoint");
+        let url: Url;
+        let provider: Box<dyn Provider<MailContent>> = match &api.service {
+            MailService::SendGrid { api_key } => {
+                url = base("https://api.sendgrid.com")?;
+                Box::new(sendgrid::SendGrid {
+                    base: url.clone(),
+                    api_key: secret(api_key, expressions).await?,
+                    sender: from,
+                })
+            }
+            MailService::Mailgun {
+                api_key,
+                domain,
+                europe,
+            } => {
+                url = base(if *europe {
+                    "https://api.eu.mailgun.net"
+                } else {
+                    "https://api.mailgun.net"
+                })?;
+                Box::new(mailgun::Mailgun {
+                    base: url.clone(),
+                    api_key: secret(api_key, expressions).await?,
+                    domain: expressions.reveal(domain.as_written()).await?,
+                    sender: from,
+                })
+            }
+            MailService::Postmark { server_token } => {
+                url = base("https://api.postmarkapp.com")?;
+                Box::new(postmark::Postmark {
+                    base: url.clone(),
+                    server_token: secret(server_token, expressions).await?,
+                    sender: from,
+                })
+            }
+            MailService::Brevo { api_key } => {
+                url = base("https://api.brevo.com")?;
+                Box::new(brevo::Brevo {
+                    base: url.clone(),
+                    api_key: secret(api_key, expressions).await?,
+                    sender: from,
+                })
+            }
+            MailService::Ses {
+                region,
+                access_key_id,
+                secret_access_key,
+                session_token,
+            } => {
+                let region = expressions.reveal(region.as_written()).await?;
+                if region.is_empty() || !region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+                    return Err(Failure::invalid(
+                        "emails.region: must be a region of AWS, as in 'eu-west-1'",
+                    ));
+                }
+                url = base(&format!("https://email.{region}.amazonaws.com"))?;
+                Box::new(ses::Ses {
+                    base: url.clone(),
+                    key: super::sigv4::SigningKey {
+                        id: expressions.reveal(access_key_id.as_written()).await?,
+                        secret: secret(secret_access_key, expressions).await?,
+                        session_token: match session_token {
+                            Some(token) => Some(secret(token, expressions).await?),
+                            None => None,
+                        },
+                        region,
+                        service: "ses",
+                    },
+                    sender: from,
+                })
+            }
+        };
+        let host = url.host_str().unwrap_or_default();
+        Ok(Self {
+            sender: ApiSender::open(provider, host, outbound).await?,
+            domain,
+        })
+    }
+
+    /// An e-mail to these recipients. `key` is the same for all attempts of the run.
+    ///
+    /// # Errors
+    /// `VALIDATION_ERROR` with the index of an invalid address.
+    pub(in crate::connector::notifications) fn email(
+        &self,
+        texts: Texts,
+        written: Vec<String>,
+        key: &str,
+    ) -> Result<Batch<MailContent>, Failure> {
+        if texts.subject.chars().count() > MAX_SUBJECT_CHARS {
+            return Err(Failure::invalid(format!(
+                "input.email.subject: the subject becomes longer than {MAX_SUBJECT_CHARS} characters"
+            )));
+        }
+        let read_one = |written: &str| {
+            let mailbox = address::mailbox(written)?;
+            Ok(ReadAddress {
+                address: mailbox.address(),
+                name: mailbox.name,
+            })
+        };
+        let (channel, list) = ("email", "recipients");
+        Ok(Batch {
+            channel,
+            list,
+            recipients: recipients::read((channel, list), written, key, read_one)?,
+            content: MailContent {
+                texts,
+                domain: self.domain.clone(),
+            },
+        })
+    }
+
+    /// Sends to each recipient without a recorded outcome. Returns all outcomes in the order of recipients.
+    pub(in crate::connector::notifications) async fn send(
+        &self,
+        batch: &Batch<MailContent>,
+        history: &DeliveryHistory<'_>,
+    ) -> Vec<Delivery> {
+        self.sender.send(batch, history).await
+    }
+
+    /// Asks whether the credentials are right.
+    pub(in crate::connector::notifications) async fn check(&self) -> Result<(), Failure> {
+        self.sender.check().await
+    }
+}
+
+impl Sender {
+    async fn open(api: &MailApi, expressions: &ExpressionResolver) -> Result<Self, Failure> {
+        let named = |name: &'static str| move |why| Failure::invalid(format!("emails.{name}: {why}"));
+        let text = expressions.reveal(api.from.as_written()).await?;
+        let mut from = address::mailbox(&text).map_err(named("from"))?;
+        if let Some(name) = &api.from_name {
+            let name = expressions.reveal(name.as_written()).await?;
+            let with_name = format!("{name} <{}>", from.address());
+            from = address::mailbox(&with_name).map_err(named("sender_name"))?;
+        }
+        let reply_to = match &api.reply_to {
+            Some(text) => {
+                let text = expressions.reveal(text.as_written()).await?;
+                Some(address::mailbox(&text).map_err(named("replyTo"))?)
+            }
+            None => None,
+        };
+        Ok(Self { from, reply_to })
+    }
+}
+
+/// A credential, which no message shows from now on.
+pub(super) async fn secret(text: &Text, expressions: &ExpressionResolver) -> Result<String, Failure> {
+    let secret = expressions.reveal(text.as_written()).await?;
+    expressions.add_masked_value(&secret);
+    Ok(secret)
+}

@@ -1,0 +1,69 @@
+//! Providers with an API of their own, which take e-mail, text messages and push notifications by HTTP.
+//!
+//! Each provider says how a request for some recipients is built and how its answer is read, and does no I/O; what is here
+//! sends. Invariants: the final outcome of a recipient is recorded before the next request of that worker; no message
+//! contains a credential, an address of a recipient or content that was sent.
+
+mod answer;
+mod email;
+mod recipients;
+mod request;
+mod sender;
+
+mod brevo;
+mod mailgun;
+mod postmark;
+mod sendgrid;
+mod ses;
+mod sigv4;
+
+#[cfg(test)]
+mod tests;
+
+pub(super) use email::{ApiMailer, MailContent};
+pub(super) use recipients::Batch;
+use recipients::Recipient;
+pub(super) use sender::Delivery;
+
+use crate::connector::Failure;
+use crate::http::Client;
+use answer::{Answer, Outcome};
+use async_trait::async_trait;
+use request::ApiRequest;
+
+/// A provider that takes messages of type `C`.
+#[async_trait]
+trait Provider<C>: Send + Sync {
+    /// Its name in definitions.
+    fn name(&self) -> &'static str;
+
+    /// Most recipients of one request.
+    fn batch(&self) -> usize {
+        1
+    }
+
+    /// The request that sends to these recipients.
+    fn request(&self, content: &C, recipients: &[&Recipient]) -> Result<ApiRequest, Failure>;
+
+    /// What the answer says of each of `count` recipients, in their order. Asked only for what
+    /// [`Answer::general`](answer::Answer::general) does not answer.
+    fn read(&self, answer: &Answer, count: usize) -> Vec<Outcome>;
+
+    /// A request that changes nothing, and shows whether the credentials are right.
+    fn probe(&self) -> Result<ApiRequest, Failure>;
+
+    /// Whether an answer to [`probe`](Self::probe) that is no success still shows that the credentials are right.
+    fn is_known_by(&self, _answer: &Answer) -> bool {
+        false
+    }
+
+    /// Adds to a request what must be made for each, such as a signature.
+    async fn authorize(&self, _client: &Client, _request: &mut ApiRequest) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// Its credentials were refused; whether others may be had.
+    fn forget_credentials(&self) -> bool {
+        false
+    }
+}
