@@ -211,10 +211,8 @@ export interface NotificationEnvironment {
   slug: string;
   description?: string;
   emails?: SmtpServer | MailProvider;
-  /** No provider is built in yet: jobs that send text messages are done by handlers. */
-  sms?: { provider: AnyCase<'twilio' | 'nexmo' | 'plivo'>; [setting: string]: unknown };
-  /** No provider is built in yet: jobs that send push notifications are done by handlers. */
-  push_notifications?: { type: AnyCase<'EXPO' | 'FIREBASE'>; [setting: string]: unknown };
+  sms?: SmsProvider;
+  push_notifications?: PushProvider;
   callbacks?: CallbackEndpoint;
 }
 
@@ -277,6 +275,45 @@ export type MailProvider =
       'aws_ses',
       MailApiSettings & { region: string; accessKeyId: string; secretAccessKey: string; sessionToken?: string }
     >;
+
+export interface SmsSettings {
+  /** Number or name of the sender, as in `'+15005550006'`; also as `from`. */
+  sender?: string;
+  from?: string;
+  /** URL of the API, if not the public one. */
+  endpoint?: string;
+  /** The same as `endpoint`. */
+  url?: string;
+}
+
+/** A provider of text messages. Plivo takes `apiKey` and `apiSecret` for `authId` and `authToken`. */
+export type SmsProvider =
+  | ProviderSettings<'twilio', SmsSettings & { accountSid: string; authToken: string }>
+  | ProviderSettings<'nexmo', SmsSettings & { apiKey: string; apiSecret: string }>
+  | ProviderSettings<
+      'plivo',
+      SmsSettings & { authId?: string; apiKey?: string; authToken?: string; apiSecret?: string }
+    >;
+
+/** A service account of Google. */
+export interface ServiceAccount {
+  project_id?: string;
+  client_email?: string;
+  private_key?: string;
+  token_uri?: string;
+  [member: string]: unknown;
+}
+
+/** A provider of push notifications. `credentials` is a service account, or its JSON as text. */
+export type PushProvider =
+  | { type: AnyCase<'EXPO'>; accessToken?: string; endpoint?: string; url?: string }
+  | {
+      type: AnyCase<'FIREBASE'>;
+      credentials: ServiceAccount | string;
+      databaseUrl?: string;
+      endpoint?: string;
+      url?: string;
+    };
 
 /** A program that is called by HTTP. */
 export interface CallbackEndpoint {

@@ -12,7 +12,6 @@ const channel = (channels: object, message: object) => ({
 });
 const located = (type: string) => ({ envs: [{ slug: env, type }] });
 
-const notify: Dispatch = (ductape) => ductape.notifications.dispatch({ notification: 'r', event: 'm', input: {} });
 const operate: Dispatch = (ductape) => ductape.databases.dispatch({ database: 'r', operation: 'find', input: {} });
 const act: Dispatch = (ductape) => ductape.databases.action.dispatch({ database: 'r', event: 'a', input: {} });
 const match: Dispatch = (ductape) =>
@@ -30,13 +29,6 @@ const foreign: [type: string, section: string, member: object, dispatch: Dispatc
     'graphs',
     { ...database('nebula'), actions: [{ tag: 'a', operation: 'FIND_NODES', template: { labels: ['A'] } }] },
     runQuery,
-  ],
-  ['twilio', 'notifications', channel({ sms: { provider: 'twilio' } }, { sms: 'Hello' }), notify],
-  [
-    'EXPO',
-    'notifications',
-    channel({ push_notifications: { type: 'expo' } }, { push_notification: { title: 'x' } }),
-    notify,
   ],
 ];
 
@@ -63,7 +55,7 @@ it.each([
   ['brokers', located('KAFKAA'), "'KAFKA'", "'AWS_SQS'"],
   ['storage', located('s3'), "'local'", "'aws'"],
   ['notifications', channel({ emails: { provider: 'smpt' } }, email), 'built in are', "'sendgrid'"],
-  ['notifications', channel({ sms: { provider: 'x' } }, email), 'left to handlers', "'twilio'"],
+  ['notifications', channel({ sms: { provider: 'x' } }, email), 'built in are', "'twilio'"],
 ])('an unknown type in %s is refused with those that are known', async (section, member, builtIn, other) => {
   const resources = { products: [{ tag: product, [section]: [{ tag: 'r', ...member }] }] } as unknown as Resources;
   const { code, message } = await rejection(() => create({ resources }));

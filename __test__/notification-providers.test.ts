@@ -40,6 +40,8 @@ const messages: NotificationMessage[] = [
   {
     tag: 'm',
     email: { subject: 'Hello {{name}}', template: '<p>{{name}}</p>' },
+    sms: 'Hello {{name}}',
+    push_notification: { title: 'Hello {{name}}', body: 'Order {{order}}', data: { order: '{{order}}' } },
   },
 ];
 
@@ -174,5 +176,114 @@ describe('recipients', () => {
     const email = { to: 'ann@example.com', recipients: ['ann@example.com'] };
     const { message } = await rejection(ductape.jobs.wait(await dispatch(ductape, { email } as never)));
     expect(message).toContain('input.email.to: is the same as `recipients`');
+  });
+});
+
+const smsProviders: [name: string, settings: object, line: string, answer: Answer][] = [
+  [
+    'twilio',
+    { accountSid: 'AC1', authToken: '$Secret{KEY}' },
+    'POST /2010-04-01/Accounts/AC1/Messages.json',
+    () => [201, { sid: 'id-1' }],
+  ],
+  [
+    'nexmo',
+    { apiKey: 'k', apiSecret: '$Secret{KEY}' },
+    'POST /sms/json',
+    () => [200, { messages: [{ status: '0', 'message-id': 'id-1' }] }],
+  ],
+  [
+    'plivo',
+    { authId: 'MA1', authToken: '$Secret{KEY}' },
+    'POST /v1/Account/MA1/Message/',
+    () => [202, { message_uuid: ['id-1'] }],
+  ],
+  [
+    'plivo',
+    { apiKey: 'MA1', apiSecret: '$Secret{KEY}' },
+    'POST /v1/Account/MA1/Message/',
+    () => [202, { message_uuid: ['id-1'] }],
+  ],
+];
+
+describe.each(smsProviders)('a text message by %s', (name, settings, line, answer) => {
+  it.each(['flat', 'nested'])('is sent with %s settings', async (form) => {
+    const server = await provider(answer);
+    const all = { ...settings, sender: '+15005550006', endpoint: server.url };
+    const ductape = sender({ sms: { provider: name, ...(form === 'flat' ? all : { [name]: all }) } });
+    const result = await ductape.jobs.wait(
+      await dispatch(ductape, { sms: { recipients: ['+49 170 1234567'], body: { name: 'Ann' } } }),
+    );
+    expect(result).toEqual({ sms: [{ recipient: '+49 170 1234567', ok: true, id: 'id-1' }] });
+    expect(server.received.map((one) => one.line)).toEqual([line]);
+    expect(decodeURIComponent(server.received[0]?.body.replaceAll('+', ' ') ?? '')).toContain('Hello Ann');
+  });
+});
+
+it.each([
+  ['recipients and body', { recipients: ['+491701234567'], body: { name: 'Ann' } }, 'Hello Ann'],
+  ['to and body', { to: ['+491701234567'], body: { name: 'Ann' } }, 'Hello Ann'],
+  ['phones and message', { phones: ['+491701234567'], message: { name: 'Ann' } }, 'Hello Ann'],
+  ['phone and message', { phone: '+491701234567', message: 'Good morning' }, 'Good morning'],
+])('a text message is given %s', async (_, sms, text) => {
+  const server = await provider(() => [202, { message_uuid: ['id-1'] }]);
+  const account = { authId: 'MA1', authToken: 'x', sender: '1', url: server.url };
+  const ductape = sender({ sms: { provider: 'plivo', ...account } });
+  await ductape.jobs.wait(await dispatch(ductape, { sms } as never));
+  expect(JSON.parse(server.received[0]?.body ?? '')).toEqual({ src: '1', dst: '+491701234567', text });
+});
+
+describe('a push notification', () => {
+  const expo: Answer = ({ line, body }) =>
+    line.endsWith('getReceipts')
+      ? [200, { data: { 'id-1': { status: 'ok' } } }]
+      : [
+          200,
+          {
+            data: (JSON.parse(body) as { to: string }[]).map(({ to }) =>
+              to === 'gone'
+                ? { status: 'error', message: 'gone', details: { error: 'DeviceNotRegistered' } }
+                : { status: 'ok', id: 'id-1' },
+            ),
+          },
+        ];
+
+  it.each([
+    ['device_tokens', { device_tokens: ['token-1'] }],
+    ['device_token', { device_token: 'token-1' }],
+    ['tokens', { tokens: ['token-1'] }],
+  ])('is given %s', async (_, tokens) => {
+    const server = await provider(expo);
+    const ductape = sender({ push_notifications: { type: 'EXPO', endpoint: server.url } });
+    const push_notification = { ...tokens, title: { name: 'Ann' }, body: 'Good morning', data: { order: 7, more: 1 } };
+    const result = await ductape.jobs.wait(await dispatch(ductape, { push_notification } as never));
+    expect(result).toEqual({ push_notification: [{ recipient: 'token-1', ok: true, id: 'id-1' }] });
+    expect(JSON.parse(server.received[0]?.body ?? '')).toEqual([
+      { to: 'token-1', title: 'Hello Ann', body: 'Good morning', data: { order: 7, more: 1 } },
+    ]);
+  });
+
+  it('reports devices that are gone, and fails only when all are', async () => {
+    const server = await provider(expo);
+    const ductape = sender({ push_notifications: { type: 'EXPO', endpoint: server.url } });
+    const push = (...device_tokens: string[]) =>
+      dispatch(ductape, { push_notification: { device_tokens, data: { order: 1 } } }, { retries: 2 });
+    expect(await ductape.jobs.wait(await push('token-1', 'gone'))).toEqual({
+      push_notification: [
+        { recipient: 'token-1', ok: true, id: 'id-1' },
+        {
+          recipient: 'gone',
+          ok: false,
+          code: 'DeviceNotRegistered',
+          error: 'EXPO: DeviceNotRegistered gone',
+          dead: true,
+        },
+      ],
+    });
+    const { code, message } = await rejection(ductape.jobs.wait(await push('gone')));
+    expect([code, message]).toEqual([
+      'VALIDATION_ERROR',
+      'push_notification: device_tokens[0]: EXPO: DeviceNotRegistered gone (not retried)',
+    ]);
   });
 });

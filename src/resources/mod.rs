@@ -31,8 +31,8 @@ pub use graph::{
 };
 pub use http::{HttpAuth, is_connection_header};
 pub use notification::{
-    AskedChannels, Callback, CallbackMessage, Channels, EmailMessage, EmailProvider, ExternalProvider, MailApi, MailService, Message,
-    Notification, PushMessage, Smtp, SmtpSecurity,
+    Callback, CallbackMessage, Channels, EmailMessage, EmailProvider, MailApi, MailService, Message, Notification,
+    PushApi, PushMessage, PushService, SmsApi, SmsService, Smtp, SmtpSecurity,
 };
 pub use outbound::OutboundRules;
 pub use section::Section;

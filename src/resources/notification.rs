@@ -21,57 +21,11 @@ pub struct Channels {
     /// Provider of e-mail.
     pub emails: Option<EmailProvider>,
     /// Provider of text messages.
-    pub sms: Option<ExternalProvider>,
+    pub sms: Option<SmsApi>,
     /// Provider of push notifications.
-    pub push_notifications: Option<ExternalProvider>,
+    pub push_notifications: Option<PushApi>,
     /// Endpoint of callbacks.
     pub callbacks: Option<Callback>,
-}
-
-impl Channels {
-    /// The provider of a message that is left to handlers: all of its parts that the environment has a channel for are.
-    /// `None`: the package sends at least one of them, or the environment has no channel for any.
-    #[must_use]
-    pub fn external_provider(&self, message: &Message) -> Option<ExternalProvider> {
-        if message.email.is_some() && self.emails.is_some() {
-            return None;
-        }
-        if message.callback.is_some() && self.callbacks.is_some() {
-            return None;
-        }
-        let sms = self.sms.filter(|_| message.sms.is_some());
-        let push = self.push_notifications.filter(|_| message.push_notification.is_some());
-        sms.or(push)
-    }
-
-    /// The provider that is left to handlers and that a job of a message needs, which asks for these channels of it.
-    #[must_use]
-    pub fn external_provider_of(&self, message: &Message, asked: AskedChannels) -> Option<ExternalProvider> {
-        let email = match &self.emails {
-            Some(EmailProvider::External(provider)) if asked.email && message.email.is_some() => Some(*provider),
-            _ => None,
-        };
-        let sms = self.sms.filter(|_| asked.sms && message.sms.is_some());
-        let has_push = asked.push_notification && message.push_notification.is_some();
-        email.or(sms).or(self.push_notifications.filter(|_| has_push))
-    }
-
-    /// The first provider that is left to handlers.
-    #[must_use]
-    pub fn any_external_provider(&self) -> Option<ExternalProvider> {
-        self.sms.or(self.push_notifications)
-    }
-}
-
-/// Channels that a job asks for and that may be left to handlers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AskedChannels {
-    /// E-mail.
-    pub email: bool,
-    /// Text messages.
-    pub sms: bool,
-    /// Push notifications.
-    pub push_notification: bool,
 }
 
 /// Provider of e-mail.
@@ -138,9 +92,66 @@ pub enum MailService {
     },
 }
 
-/// A provider that is known by name only and has no connector: its jobs are left to handlers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ExternalProvider(pub &'static str);
+/// A provider of text messages.
+#[derive(Clone, Debug)]
+pub struct SmsApi {
+    /// Which one, with its credentials.
+    pub service: SmsService,
+    /// Number or name of the sender.
+    pub sender: Text,
+    /// Its URL, if not the public one.
+    pub endpoint: Option<Text>,
+}
+
+/// Providers of text messages, with what they ask for.
+#[derive(Clone, Debug)]
+pub enum SmsService {
+    /// Twilio.
+    Twilio {
+        /// Id of the account.
+        account_sid: Text,
+        /// Its token.
+        auth_token: Text,
+    },
+    /// Vonage, which was Nexmo.
+    Nexmo {
+        /// Key of its API.
+        api_key: Text,
+        /// The secret that goes with it.
+        api_secret: Text,
+    },
+    /// Plivo.
+    Plivo {
+        /// Id of the account.
+        auth_id: Text,
+        /// Its token.
+        auth_token: Text,
+    },
+}
+
+/// A provider of push notifications.
+#[derive(Clone, Debug)]
+pub struct PushApi {
+    /// Which one, with its credentials.
+    pub service: PushService,
+    /// Its URL, if not the public one.
+    pub endpoint: Option<Text>,
+}
+
+/// Providers of push notifications, with what they ask for.
+#[derive(Clone, Debug)]
+pub enum PushService {
+    /// Expo.
+    Expo {
+        /// For projects that ask for one.
+        access_token: Option<Text>,
+    },
+    /// Firebase Cloud Messaging.
+    Firebase {
+        /// JSON text of a service account, or an expression that is one.
+        credentials: Text,
+    },
+}
 
 /// How a connection to a mail server is secured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

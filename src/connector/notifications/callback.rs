@@ -190,7 +190,7 @@ fn segment(text: &str) -> Segment {
 
 /// JSON text of one part of a request: its template, filled with the job's values and merged with those that the template
 /// has no placeholder for.
-fn request_part(template: Option<&str>, given: Option<&RawValue>, path: &str) -> Result<String, Failure> {
+pub(super) fn request_part(template: Option<&str>, given: Option<&RawValue>, path: &str) -> Result<String, Failure> {
     let given = given.filter(|given| given.get() != "null");
     let values = object_members(given, path)?;
     let Some(template) = template else {

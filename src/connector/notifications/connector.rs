@@ -5,19 +5,23 @@
 
 use super::callback::{self, CallbackClient, CallbackRequest};
 use super::history::{DeliveryHistory, DeliveryOutcome};
-use super::input::{Escaping, Input, Values, email_members, fill, object_members, string_list};
+use super::input::{
+    Escaping, Input, Values, email_members, fill, object_members, push_members, sms_members, string_list, text_of,
+};
 use super::outcome::{ChannelOutcome, PartOutcome, overall_result};
-use super::providers::{ApiMailer, Batch, MailContent};
+use super::providers::{ApiMailer, ApiPusher, ApiTexter, Batch, MailContent, PushContent};
 use super::resolved::ResolvedMessage;
 use super::result::{CallbackResult, NotificationResult, RecipientResult, channel_outcome};
 use super::smtp::{Email, Mailer, Texts};
 use crate::connector::{Call, Connector, Failure};
 use crate::engine::inputs::ExpressionResolver;
-use crate::resources::{Channels, EmailProvider, ExternalProvider, Message, OutboundRules};
+use crate::resources::{Channels, EmailProvider, Message, OutboundRules};
 use async_trait::async_trait;
-use futures_util::future::join;
 use serde_json::value::RawValue;
 use std::collections::HashMap;
+
+/// Most recipients of one job: a run may have a thousand steps, and each recipient takes one, or two after a manual retry.
+const MAX_RECIPIENTS: usize = 490;
 
 /// How e-mail is sent.
 enum EmailChannel {
@@ -32,10 +36,8 @@ enum EmailChannel {
 /// Sends one notification's messages.
 pub(super) struct NotificationConnector {
     mail: EmailChannel,
-    sms: Option<ExternalProvider>,
-    push: Option<ExternalProvider>,
-    /// A provider that is left to handlers.
-    external: Option<ExternalProvider>,
+    sms: Option<ApiTexter>,
+    push: Option<ApiPusher>,
     caller: Option<CallbackClient>,
     messages: HashMap<Box<str>, ResolvedMessage>,
 }
@@ -44,6 +46,8 @@ pub(super) struct NotificationConnector {
 #[derive(Default)]
 struct OutgoingMessages {
     email: Option<OutgoingEmail>,
+    sms: Option<Batch<String>>,
+    push: Option<Batch<PushContent>>,
     callback: Option<CallbackRequest>,
 }
 
@@ -77,9 +81,14 @@ impl NotificationConnector {
         }
         Ok(Self {
             mail,
-            sms: channels.sms,
-            external: channels.any_external_provider(),
-            push: channels.push_notifications,
+            sms: match &channels.sms {
+                Some(api) => Some(ApiTexter::open(api, outbound.clone(), expressions).await?),
+                None => None,
+            },
+            push: match &channels.push_notifications {
+                Some(api) => Some(ApiPusher::open(api, outbound.clone(), expressions).await?),
+                None => None,
+            },
             caller: match &channels.callbacks {
                 Some(callback) => Some(CallbackClient::open(callback, outbound, expressions).await?),
                 None => None,
@@ -95,17 +104,6 @@ impl NotificationConnector {
             .get(call.event())
             .ok_or_else(|| Failure::invalid("the notification defines no such message"))?;
         let input = Input::read(call.input())?;
-        if input.sms.is_some() {
-            return Err(self.unavailable_channel("sms", "text messages", message.sms, self.sms));
-        }
-        if input.push_notification.is_some() {
-            return Err(self.unavailable_channel(
-                "push_notification",
-                "push notifications",
-                message.push_notification,
-                self.push,
-            ));
-        }
         let mut outgoing = OutgoingMessages::default();
         if let Some(email) = input.email {
             let values = email_members(email)?;
@@ -114,11 +112,13 @@ impl NotificationConnector {
         if let Some(callback) = input.callback {
             outgoing.callback = Some(self.callback(message, callback, &call.idempotency_key())?);
         }
-        if outgoing.email.is_none() && outgoing.callback.is_none() {
-            return Err(Failure::invalid(
-                "input: names nobody to tell; give it `email` or `callback`",
-            ));
+        if let Some(sms) = input.sms {
+            outgoing.sms = Some(self.sms(message, &sms_members(sms)?, &call.idempotency_key())?);
         }
+        if let Some(push) = input.push_notification {
+            outgoing.push = Some(self.push(message, &push_members(push)?, &call.idempotency_key())?);
+        }
+        outgoing.check()?;
         Ok(outgoing)
     }
 
@@ -157,19 +157,66 @@ impl NotificationConnector {
         caller.callback(callback, input, key)
     }
 
-    /// Why a channel that is left to handlers cannot be used here.
-    fn unavailable_channel(
-        &self,
-        name: &str,
-        what: &str,
-        has_text: bool,
-        provider: Option<ExternalProvider>,
-    ) -> Failure {
-        match provider {
-            _ if !has_text => Failure::invalid(format!("input.{name}: the message has no `{name}`")),
-            None => Failure::invalid(format!("input.{name}: the environment sends no {what}")),
-            Some(provider) => not_built_in(what, provider),
+    fn sms(&self, message: &ResolvedMessage, values: &Values<'_>, key: &str) -> Result<Batch<String>, Failure> {
+        const PATH: &str = "input.sms";
+        let Some(template) = &message.sms else {
+            return Err(Failure::invalid("input.sms: the message has no `sms`"));
+        };
+        if self.sms.is_none() {
+            return Err(Failure::invalid("input.sms: the environment has no `sms`"));
         }
+        let text = text_of(Some(template), values, "body", PATH)?.unwrap_or_default();
+        let recipients = string_list(values.get("recipients"), "input.sms.recipients")?;
+        ApiTexter::message(text, recipients, key)
+    }
+
+    fn push(&self, message: &ResolvedMessage, values: &Values<'_>, key: &str) -> Result<Batch<PushContent>, Failure> {
+        const PATH: &str = "input.push_notification";
+        let Some(push) = &message.push_notification else {
+            return Err(Failure::invalid(format!(
+                "{PATH}: the message has no `push_notification`"
+            )));
+        };
+        if self.push.is_none() {
+            return Err(Failure::invalid(format!(
+                "{PATH}: the environment has no `push_notifications`"
+            )));
+        }
+        let data = callback::request_part(
+            push.data.as_deref(),
+            values.get("data").copied(),
+            "input.push_notification.data",
+        )?;
+        let content = PushContent {
+            title: text_of(push.title.as_ref(), values, "title", PATH)?,
+            body: text_of(push.body.as_ref(), values, "body", PATH)?,
+            data: serde_json::from_str(&data)
+                .map_err(|_| Failure::invalid("input.push_notification.data: must be an object"))?,
+        };
+        let tokens = string_list(values.get("device_tokens"), "input.push_notification.device_tokens")?;
+        ApiPusher::message(content, tokens, key)
+    }
+
+    async fn send_sms(
+        &self,
+        batch: Option<&Batch<String>>,
+        history: &DeliveryHistory<'_>,
+    ) -> Option<(ChannelOutcome, Vec<RecipientResult>)> {
+        let (batch, texter) = (batch?, self.sms.as_ref()?);
+        Some(channel_outcome(batch, texter.send(batch, history).await))
+    }
+
+    async fn send_push(
+        &self,
+        batch: Option<&Batch<PushContent>>,
+        history: &DeliveryHistory<'_>,
+        call: &Call<'_>,
+    ) -> Option<(ChannelOutcome, Vec<RecipientResult>)> {
+        let (batch, pusher) = (batch?, self.push.as_ref()?);
+        Some(channel_outcome(
+            batch,
+            pusher.send(batch, history, call.timeout()).await,
+        ))
     }
 
     async fn send_email(
@@ -225,11 +272,27 @@ impl NotificationConnector {
     }
 }
 
-fn not_built_in(what: &str, provider: ExternalProvider) -> Failure {
-    Failure::invalid(format!(
-        "{what} by {} is not built in yet; register a handler with ductape.notifications.handle for it",
-        provider.0
-    ))
+impl OutgoingMessages {
+    /// Refuses a job that tells nobody, or more than its run can remember.
+    fn check(&self) -> Result<(), Failure> {
+        let email = match &self.email {
+            Some(OutgoingEmail::Smtp(email)) => email.recipients().len(),
+            Some(OutgoingEmail::Api(batch)) => batch.recipients.len(),
+            None => 0,
+        };
+        let sms = self.sms.as_ref().map_or(0, |batch| batch.recipients.len());
+        let push = self.push.as_ref().map_or(0, |batch| batch.recipients.len());
+        match email + sms + push {
+            0 if self.callback.is_none() => Err(Failure::invalid(
+                "input: names nobody to tell; give it `email`, `sms`, `push_notification` or `callback`",
+            )),
+            all if all > MAX_RECIPIENTS => Err(Failure::invalid(format!(
+                "input: must have at most {MAX_RECIPIENTS} recipients in all channels together, got {all}; dispatch \
+                 several jobs"
+            ))),
+            _ => Ok(()),
+        }
+    }
 }
 
 #[async_trait]
@@ -237,16 +300,20 @@ impl Connector for NotificationConnector {
     async fn run(&self, call: &Call<'_>) -> Result<Option<Box<str>>, Failure> {
         let outgoing = self.outgoing(call)?;
         let history = DeliveryHistory::load(call.steps, call.attempt.run.run).await?;
-        let (email, callback) = join(
+        let (email, sms, push, callback) = tokio::join!(
             self.send_email(outgoing.email.as_ref(), &history),
+            self.send_sms(outgoing.sms.as_ref(), &history),
+            self.send_push(outgoing.push.as_ref(), &history, call),
             self.make_call(outgoing.callback.as_ref(), &history, call),
-        )
-        .await;
-        let (email, email_results) = email.unzip();
-        let channels: Vec<ChannelOutcome> = email.into_iter().chain(callback).collect();
+        );
+        let ((email, email_results), (sms, sms_results)) = (email.unzip(), sms.unzip());
+        let (push, push_results) = push.unzip();
+        let channels: Vec<ChannelOutcome> = [email, sms, push, callback].into_iter().flatten().collect();
         overall_result(&channels, &call.attempt.options.retry.clone().unwrap_or_default())?;
         let result = NotificationResult {
             email: email_results,
+            sms: sms_results,
+            push_notification: push_results,
             callback: outgoing.callback.as_ref().map(|_| CallbackResult { ok: true }),
         };
         serde_json::to_string(&result)
@@ -263,10 +330,13 @@ impl Connector for NotificationConnector {
         if let Some(caller) = &self.caller {
             caller.check().await?;
         }
-        match self.external {
-            Some(provider) => Err(Failure::not_built_in("notifications", provider.0)),
-            None => Ok(()),
+        if let Some(texter) = &self.sms {
+            texter.check().await?;
         }
+        if let Some(pusher) = &self.push {
+            pusher.check().await?;
+        }
+        Ok(())
     }
 
     async fn close(&self) {

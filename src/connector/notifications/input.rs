@@ -13,6 +13,10 @@ pub(super) type Values<'a> = BTreeMap<String, &'a RawValue>;
 
 /// Channels that an input may name, and the name of the notification again, which the documented type has.
 const MEMBERS: [&str; 5] = ["email", "sms", "push_notification", "callback", "slug"];
+/// What `input.sms` may have.
+const SMS_MEMBERS: [&str; 2] = ["recipients", "body"];
+/// What `input.push_notification` may have.
+const PUSH_MEMBERS: [&str; 4] = ["device_tokens", "title", "body", "data"];
 /// What `input.email` may have.
 const EMAIL_MEMBERS: [&str; 3] = ["recipients", "subject", "template"];
 
@@ -70,6 +74,43 @@ pub(super) fn email_members<'a>(email: &'a RawValue) -> Result<Values<'a>, Failu
     }
     refuse_unknown(&members, PATH, &EMAIL_MEMBERS)?;
     Ok(members)
+}
+
+/// The members of `input.sms`.
+pub(super) fn sms_members<'a>(sms: &'a RawValue) -> Result<Values<'a>, Failure> {
+    const PATH: &str = "input.sms";
+    let mut members = object_members(Some(sms), PATH)?;
+    take_aliases(&mut members, PATH, "recipients", &["to", "phones", "phone"])?;
+    take_aliases(&mut members, PATH, "body", &["message"])?;
+    refuse_unknown(&members, PATH, &SMS_MEMBERS)?;
+    Ok(members)
+}
+
+/// The members of `input.push_notification`.
+pub(super) fn push_members<'a>(push: &'a RawValue) -> Result<Values<'a>, Failure> {
+    const PATH: &str = "input.push_notification";
+    let mut members = object_members(Some(push), PATH)?;
+    take_aliases(&mut members, PATH, "device_tokens", &["device_token", "tokens"])?;
+    refuse_unknown(&members, PATH, &PUSH_MEMBERS)?;
+    Ok(members)
+}
+
+/// A text of a message: a string of the input is the text itself, an object fills the template.
+pub(super) fn text_of(
+    template: Option<&Template>,
+    values: &Values<'_>,
+    name: &str,
+    path: &str,
+) -> Result<Option<String>, Failure> {
+    let value = values.get(name).copied();
+    if let Some(text) = value.and_then(|value| serde_json::from_str(value.get()).ok()) {
+        return Ok(Some(text));
+    }
+    let path = format!("{path}.{name}");
+    let values = object_members(value, &path)?;
+    template
+        .map(|template| fill(template, &values, &path, Escaping::Text))
+        .transpose()
 }
 
 /// Renames a member that goes by another name.

@@ -1,8 +1,7 @@
-//! Notifications: e-mail by SMTP and by providers' APIs, and callbacks.
+//! Notifications: e-mail by SMTP and by providers' APIs, text messages, push notifications, and callbacks.
 //!
-//! Text messages and push notifications are accepted in definitions but not built in:
-//! messages that only they would send wait for a handler, and so does a job that asks for one beside what is built in. Invariants: the whole input is checked before the
-//! first part is sent; a part that was sent is not sent again by a later attempt of the run.
+//! Invariants: the whole input is checked before the first part is sent; a part that was sent is not sent again by a later
+//! attempt of the run.
 
 mod address;
 mod callback;
@@ -19,14 +18,13 @@ mod smtp;
 #[path = "without_smtp.rs"]
 mod smtp;
 
-use super::{Connector, Definition, Failure, LeftToHandlers, ResourceName, ServedTarget};
+use super::{Connector, Definition, Failure, ResourceName, ServedTarget};
 use crate::engine::inputs::ExpressionResolver;
 use crate::engine::routing::Pattern;
-use crate::model::{Namespace, Route};
-use crate::resources::{AskedChannels, Channels, Message, Notification, OutboundRules, Resources};
+use crate::model::Namespace;
+use crate::resources::{Channels, Message, Notification, OutboundRules, Resources};
 use async_trait::async_trait;
 use connector::NotificationConnector;
-use input::Input;
 use std::sync::Arc;
 
 /// One definition for each notification and environment in `resources`.
@@ -78,42 +76,12 @@ impl Definition for NotificationDefinition {
 
     fn targets(&self) -> Vec<ServedTarget> {
         let messages = self.notification.messages.iter();
-        let served = messages.filter(|message| self.channels.external_provider(message).is_none());
-        served
+        messages
             .map(|message| ServedTarget {
                 pattern: self.pattern(message),
                 timeout: None,
             })
             .collect()
-    }
-
-    fn left_to_handlers(&self) -> Vec<LeftToHandlers> {
-        let messages = self.notification.messages.iter();
-        let left = messages.filter_map(|message| {
-            Some(LeftToHandlers {
-                pattern: self.pattern(message),
-                type_name: self.channels.external_provider(message)?.0,
-            })
-        });
-        left.collect()
-    }
-
-    fn type_asked_for(&self, route: &Route, input: &str) -> Option<&'static str> {
-        let event = route.target.get(1)?;
-        let message = self
-            .notification
-            .messages
-            .iter()
-            .find(|message| message.tag == *event)?;
-        // What is no input fails the job instead.
-        let input = Input::read(input).ok()?;
-        let asked = AskedChannels {
-            email: input.email.is_some(),
-            sms: input.sms.is_some(),
-            push_notification: input.push_notification.is_some(),
-        };
-        let provider = self.channels.external_provider_of(message, asked)?;
-        Some(provider.0)
     }
 
     async fn open(&self, expressions: &ExpressionResolver) -> Result<Arc<dyn Connector>, Failure> {

@@ -3,16 +3,16 @@
 use crate::clock::{Clock, SystemClock};
 use crate::connector::Failure;
 use crate::engine::inputs::ExpressionResolver;
-use crate::resources::{CallbackMessage, EmailMessage, Message, Template, Text};
+use crate::resources::{CallbackMessage, EmailMessage, Message, PushMessage, Template, Text};
 
 /// A message that is ready to be filled.
 pub(super) struct ResolvedMessage {
     /// As e-mail.
     pub email: Option<ResolvedEmail>,
-    /// Whether it has content for text messages.
-    pub sms: bool,
-    /// Whether it has content for push notifications.
-    pub push_notification: bool,
+    /// As text message.
+    pub sms: Option<Template>,
+    /// As push notification.
+    pub push_notification: Option<ResolvedPush>,
     /// As callback.
     pub callback: Option<ResolvedCallback>,
 }
@@ -28,6 +28,16 @@ pub(super) struct ResolvedCallback {
     pub params: Option<String>,
     /// Its body.
     pub body: Option<String>,
+}
+
+/// A push notification that is ready to be filled.
+pub(super) struct ResolvedPush {
+    /// Its title.
+    pub title: Option<Template>,
+    /// Its text.
+    pub body: Option<Template>,
+    /// JSON text of an object, whose strings are templates.
+    pub data: Option<String>,
 }
 
 /// An e-mail that is ready to be filled.
@@ -51,8 +61,11 @@ impl ResolvedMessage {
                 Some(email) => Some(ResolvedEmail::resolve(email, expressions).await?),
                 None => None,
             },
-            sms: message.sms.is_some(),
-            push_notification: message.push_notification.is_some(),
+            sms: optional("sms", message.sms.as_ref(), expressions).await?,
+            push_notification: match &message.push_notification {
+                Some(push) => Some(ResolvedPush::resolve(push, expressions).await?),
+                None => None,
+            },
             callback: match &message.callback {
                 Some(callback) => Some(ResolvedCallback::resolve(callback, expressions).await?),
                 None => None,
@@ -63,14 +76,23 @@ impl ResolvedMessage {
 
 impl ResolvedEmail {
     async fn resolve(email: &EmailMessage, expressions: &ExpressionResolver) -> Result<Self, Failure> {
-        let plain = match &email.text {
-            Some(text) => Some(template("text", text, expressions).await?),
-            None => None,
-        };
         Ok(Self {
-            subject: template("subject", &email.subject, expressions).await?,
-            html: template("template", &email.template, expressions).await?,
-            plain,
+            subject: template("email.subject", &email.subject, expressions).await?,
+            html: template("email.template", &email.template, expressions).await?,
+            plain: optional("email.text", email.text.as_ref(), expressions).await?,
+        })
+    }
+}
+
+impl ResolvedPush {
+    async fn resolve(push: &PushMessage, expressions: &ExpressionResolver) -> Result<Self, Failure> {
+        Ok(Self {
+            title: optional("push_notification.title", push.title.as_ref(), expressions).await?,
+            body: optional("push_notification.body", push.body.as_ref(), expressions).await?,
+            data: match &push.data {
+                Some(data) => Some(expressions.reveal_json(data.as_written(), SystemClock.now()).await?),
+                None => None,
+            },
         })
     }
 }
@@ -93,7 +115,18 @@ impl ResolvedCallback {
     }
 }
 
+async fn optional(
+    name: &str,
+    text: Option<&Text>,
+    expressions: &ExpressionResolver,
+) -> Result<Option<Template>, Failure> {
+    match text {
+        Some(text) => Ok(Some(template(name, text, expressions).await?)),
+        None => Ok(None),
+    }
+}
+
 async fn template(name: &str, text: &Text, expressions: &ExpressionResolver) -> Result<Template, Failure> {
     let text = expressions.reveal(text.as_written()).await?;
-    Template::parse(&text).map_err(|why| Failure::invalid(format!("messages.email.{name}: {why}")))
+    Template::parse(&text).map_err(|why| Failure::invalid(format!("messages.{name}: {why}")))
 }

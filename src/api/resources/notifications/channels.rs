@@ -5,12 +5,8 @@
 use super::super::auth::read_auth;
 use super::super::texts::headers;
 use crate::api::fields::{Fields, truncated};
-use crate::resources::{Callback, Channels, ExternalProvider, Method, Text};
+use crate::resources::{Callback, Channels, Method, Text};
 
-/// Names of providers of text messages.
-const SMS_PROVIDERS: [&str; 3] = ["twilio", "nexmo", "plivo"];
-/// Names of providers of push notifications.
-const PUSH_PROVIDERS: [&str; 2] = ["EXPO", "FIREBASE"];
 pub(super) fn read(env: &mut Fields<'_>, slug: Box<str>) -> Channels {
     env.refuse_unknown(&[
         "slug",
@@ -27,33 +23,22 @@ pub(super) fn read(env: &mut Fields<'_>, slug: Box<str>) -> Channels {
             env.absorb(emails);
             provider
         }),
-        sms: read_foreign(env, "sms", "provider", &SMS_PROVIDERS),
-        push_notifications: read_foreign(env, "push_notifications", "type", &PUSH_PROVIDERS),
+        sms: env.object("sms").and_then(|mut sms| {
+            let provider = super::sms::read(&mut sms);
+            env.absorb(sms);
+            provider
+        }),
+        push_notifications: env.object("push_notifications").and_then(|mut push| {
+            let provider = super::push::read(&mut push);
+            env.absorb(push);
+            provider
+        }),
         callbacks: env.object("callbacks").and_then(|mut callbacks| {
             let callback = read_callback(&mut callbacks);
             env.absorb(callbacks);
             callback
         }),
     }
-}
-
-/// Reads the name of a provider.
-fn provider(channel: &mut Fields<'_>, member: &str, known: &[&'static str]) -> Option<&'static str> {
-    let types: Vec<(&str, &'static str)> = known.iter().map(|name| (*name, *name)).collect();
-    channel.server_type(member, &types, |_| false)
-}
-
-/// Reads a channel whose providers are all left to handlers, as are its other members.
-fn read_foreign(
-    env: &mut Fields<'_>,
-    name: &str,
-    member: &str,
-    known: &'static [&'static str],
-) -> Option<ExternalProvider> {
-    let mut channel = env.object(name)?;
-    let found = provider(&mut channel, member, known);
-    env.absorb(channel);
-    found.map(ExternalProvider)
 }
 
 fn read_callback(callbacks: &mut Fields<'_>) -> Option<Callback> {

@@ -3,7 +3,9 @@
 mod channels;
 mod emails;
 mod messages;
+mod push;
 mod settings;
+mod sms;
 
 use super::environments::environments;
 use super::{members, required_tag};

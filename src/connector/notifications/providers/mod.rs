@@ -6,28 +6,37 @@
 
 mod answer;
 mod email;
+mod push;
 mod recipients;
 mod request;
 mod sender;
+mod sms;
 
 mod brevo;
+mod expo;
+mod firebase;
 mod mailgun;
+mod nexmo;
+mod plivo;
 mod postmark;
 mod sendgrid;
 mod ses;
 mod sigv4;
+mod twilio;
 
 #[cfg(test)]
 mod tests;
 
 pub(super) use email::{ApiMailer, MailContent};
+pub(super) use push::{ApiPusher, PushContent};
 pub(super) use recipients::Batch;
 use recipients::Recipient;
 pub(super) use sender::Delivery;
+pub(super) use sms::ApiTexter;
 
 use crate::connector::Failure;
 use crate::http::Client;
-use answer::{Answer, Outcome};
+use answer::{Answer, Outcome, Refusal};
 use async_trait::async_trait;
 use request::ApiRequest;
 
@@ -55,6 +64,16 @@ trait Provider<C>: Send + Sync {
     /// Whether an answer to [`probe`](Self::probe) that is no success still shows that the credentials are right.
     fn is_known_by(&self, _answer: &Answer) -> bool {
         false
+    }
+
+    /// The request for receipts of what was taken; `None`: the provider has none.
+    fn receipts(&self, _ids: &[&str]) -> Option<ApiRequest> {
+        None
+    }
+
+    /// What the receipts say of one id; `None`: nothing yet.
+    fn read_receipt(&self, _answer: &Answer, _id: &str) -> Option<Result<(), Refusal>> {
+        None
     }
 
     /// Adds to a request what must be made for each, such as a signature.

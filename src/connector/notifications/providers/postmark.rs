@@ -92,10 +92,7 @@ fn read_one(email: &Value, answer: &Answer) -> Outcome {
         Some(429) => Outcome::Unusable(answer.failure_as(ErrorCode::RateLimited, text)),
         // The sender's signature, or the account: the same for all.
         Some(400 | 401 | 405 | 412 | 413) => Outcome::Unusable(answer.failure_as(ErrorCode::Forbidden, text)),
-        Some(code) => Outcome::Refused(Refusal {
-            dead: code == 406,
-            ..Refusal::new(code.to_string(), text)
-        }),
+        Some(code) => Outcome::Refused(Refusal::new(code.to_string(), text)),
         None => Outcome::Failed(answer.failure_as(ErrorCode::ServiceUnavailable, "the answer has no ErrorCode")),
     }
 }

@@ -1,6 +1,9 @@
 //! Providers of e-mail against a server that answers as their published APIs do: what they send, and what they make of the
 //! answer.
 
+mod push;
+mod sms;
+
 use super::*;
 use crate::connector::notifications::history::{DeliveryHistory, DeliveryOutcome};
 use crate::connector::notifications::smtp::Texts;
@@ -221,7 +224,7 @@ async fn postmark_has_an_outcome_for_each_of_a_batch() {
     assert_eq!(one.json(), expected);
     assert_eq!(
         all_shown(&deliveries),
-        ["refused dead postmark: 406 Found inactive addresses: …", "sent m2"]
+        ["refused postmark: 406 Found inactive addresses: …", "sent m2"]
     );
 }
 
