@@ -141,6 +141,9 @@ pub(super) fn all_shown(deliveries: &[Delivery]) -> Vec<String> {
     deliveries.iter().map(shown).collect()
 }
 
+/// Makes a service of a provider.
+type Service = fn() -> MailService;
+
 #[tokio::test]
 async fn sendgrid_sends_one_request_with_a_personalization_for_each() {
     let reply = Reply::new(202, "").header("x-message-id", "m1");
@@ -278,7 +281,7 @@ async fn ses_requests_are_signed() {
 #[tokio::test]
 async fn answers_are_told_apart_by_what_a_retry_can_change() {
     let later = || Reply::new(429, "{}").header("retry-after", "7");
-    let cases: Vec<(fn() -> MailService, Reply, &str)> = vec![
+    let cases: Vec<(Service, Reply, &str)> = vec![
         (sendgrid, later(), "RATE_LIMITED Some(7000)"),
         (sendgrid, Reply::new(401, "{}"), "UNAUTHORIZED None"),
         (sendgrid, Reply::new(403, "{}"), "FORBIDDEN None"),
@@ -389,7 +392,7 @@ async fn refused_credentials_stop_the_rest_and_are_not_shown() {
 
 #[tokio::test]
 async fn check_asks_for_something_harmless() {
-    let cases: [(fn() -> MailService, &str); 5] = [
+    let cases: [(Service, &str); 5] = [
         (sendgrid, "GET /v3/scopes"),
         (mailgun, "GET /v4/domains/mg.example.com"),
         (postmark, "GET /server"),
