@@ -321,8 +321,16 @@ export interface CallbackEndpoint {
   url: string;
   /** Default `'POST'`. */
   method?: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS';
-  auth?: HttpAuth;
+  auth?: HttpAuth | CallbackAuth;
   headers?: Record<string, string>;
+}
+
+/** Credentials as parts of each request; nothing of a job replaces them. */
+export interface CallbackAuth {
+  headers?: Record<string, string>;
+  body?: Record<string, unknown>;
+  query?: Record<string, unknown>;
+  params?: Record<string, unknown>;
 }
 
 /** What is sent by each channel. `{{name}}` in a text is a place that jobs fill. */

@@ -41,6 +41,7 @@ const messages: NotificationMessage[] = [
     tag: 'm',
     email: { subject: 'Hello {{name}}', template: '<p>{{name}}</p>' },
     sms: 'Hello {{name}}',
+    callback: { body: { name: '{{name}}' } },
     push_notification: { title: 'Hello {{name}}', body: 'Order {{order}}', data: { order: '{{order}}' } },
   },
 ];
@@ -174,8 +175,10 @@ describe('recipients', () => {
   it('cannot be given twice', async () => {
     const ductape = sender({ emails: { provider: 'sendgrid', apiKey: 'k', ...from, endpoint: 'http://127.0.0.1:9' } });
     const email = { to: 'ann@example.com', recipients: ['ann@example.com'] };
-    const { message } = await rejection(ductape.jobs.wait(await dispatch(ductape, { email } as never)));
-    expect(message).toContain('input.email.to: is the same as `recipients`');
+    const { details } = await rejection(dispatch(ductape, { email } as never));
+    expect(details).toEqual([
+      expect.objectContaining({ path: 'input.email.to', message: expect.stringContaining('is the same as') }),
+    ]);
   });
 });
 
@@ -286,4 +289,26 @@ describe('a push notification', () => {
       'push_notification: device_tokens[0]: EXPO: DeviceNotRegistered gone (not retried)',
     ]);
   });
+});
+
+it('a callback carries credentials as parts of the request, which jobs cannot replace', async () => {
+  const server = await provider(() => [200, null]);
+  const auth = {
+    headers: { 'x-key': '$Secret{KEY}' },
+    query: { key: '$Secret{KEY}' },
+    body: { secret: '$Secret{KEY}' },
+    params: { account: 'a-1' },
+  };
+  const ductape = sender({ callbacks: { url: `${server.url}/:account/:id`, auth } });
+  const callback = {
+    headers: { 'x-key': 'mine', 'X-Key': 'mine', 'x-other': '1' },
+    query: { key: 'mine', page: 2 },
+    body: { name: 'Ann', secret: 'mine' },
+    params: { account: 'mine', id: 'i-1' },
+  };
+  await ductape.jobs.wait(await dispatch(ductape, { callback }));
+  const [got] = server.received;
+  expect(got?.line).toBe('POST /a-1/i-1?key=hunter2hunter2&page=2');
+  expect(got?.headers).toMatchObject({ 'x-key': 'hunter2hunter2', 'x-other': '1' });
+  expect(JSON.parse(got?.body ?? '')).toEqual({ name: 'Ann', secret: 'hunter2hunter2' });
 });

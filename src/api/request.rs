@@ -9,10 +9,15 @@ use serde_json::value::RawValue;
 enum Shape {
     Object,
     Text,
+    /// A list of strings, or one of them alone.
     TextList,
+    /// Values that fill a text, or the text itself.
+    Filling,
     /// A file: base64 text by the time it arrives here.
     Bytes,
     Nested(&'static [(&'static str, Shape, bool)]),
+    /// The same with other names of its members.
+    Aliased(Members, &'static [(&'static str, &'static str)]),
 }
 
 type Members = &'static [(&'static str, Shape, bool)];
@@ -27,26 +32,40 @@ const ACTION: Members = &[
 const NOTIFICATION: Members = &[
     (
         "push_notification",
-        Shape::Nested(&[
-            ("device_tokens", Shape::TextList, true),
-            ("title", Shape::Object, false),
-            ("body", Shape::Object, false),
-            ("data", Shape::Object, false),
-        ]),
+        Shape::Aliased(
+            &[
+                ("device_tokens", Shape::TextList, true),
+                ("title", Shape::Filling, false),
+                ("body", Shape::Filling, false),
+                ("data", Shape::Object, false),
+            ],
+            &[("device_token", "device_tokens"), ("tokens", "device_tokens")],
+        ),
         false,
     ),
     (
         "email",
-        Shape::Nested(&[
-            ("recipients", Shape::TextList, true),
-            ("subject", Shape::Object, false),
-            ("template", Shape::Object, false),
-        ]),
+        Shape::Aliased(
+            &[
+                ("recipients", Shape::TextList, true),
+                ("subject", Shape::Object, false),
+                ("template", Shape::Object, false),
+            ],
+            &[("to", "recipients")],
+        ),
         false,
     ),
     (
         "sms",
-        Shape::Nested(&[("recipients", Shape::TextList, true), ("body", Shape::Object, false)]),
+        Shape::Aliased(
+            &[("recipients", Shape::TextList, true), ("body", Shape::Filling, false)],
+            &[
+                ("to", "recipients"),
+                ("phones", "recipients"),
+                ("phone", "recipients"),
+                ("message", "body"),
+            ],
+        ),
         false,
     ),
     ("callback", Shape::Nested(ACTION), false),
@@ -123,7 +142,7 @@ fn check_shape(fields: &mut Fields<'_>, name: &str, text: &str, shape: Shape) {
         Shape::TextList => {
             let texts = serde_json::from_str::<Vec<&RawValue>>(text);
             let is_text = |value: &&RawValue| unwrap_literal(value.get()).starts_with('"');
-            if !is_expression(text) && !texts.is_ok_and(|texts| texts.iter().all(is_text)) {
+            if !text.starts_with('"') && !texts.is_ok_and(|texts| texts.iter().all(is_text)) {
                 fields.problem(name, format!("must be a list of strings, got {}", describe(text)));
             }
         }
@@ -135,18 +154,29 @@ fn check_shape(fields: &mut Fields<'_>, name: &str, text: &str, shape: Shape) {
                 );
             }
         }
-        Shape::Nested(members) => {
-            if is_expression(text) {
-                return;
-            }
-            match Fields::read(text, &fields.path(name)) {
-                Ok(mut inner) => {
-                    check_members(&mut inner, members);
-                    fields.absorb(inner);
-                }
-                Err(problem) => fields.problems.push(problem),
-            }
+        Shape::Filling if text.starts_with(['{', '"']) => {}
+        Shape::Filling => fields.problem(name, format!("must be an object or a string, got {}", describe(text))),
+        Shape::Nested(members) => check_nested(fields, name, text, (members, &[])),
+        Shape::Aliased(members, aliases) => check_nested(fields, name, text, (members, aliases)),
+    }
+}
+
+fn check_nested(
+    fields: &mut Fields<'_>,
+    name: &str,
+    text: &str,
+    (members, aliases): (Members, &[(&'static str, &'static str)]),
+) {
+    if is_expression(text) {
+        return;
+    }
+    match Fields::read(text, &fields.path(name)) {
+        Ok(mut inner) => {
+            inner.take_aliases(aliases);
+            check_members(&mut inner, members);
+            fields.absorb(inner);
         }
+        Err(problem) => fields.problems.push(problem),
     }
 }
 

@@ -204,6 +204,8 @@ pub struct Callback {
     pub method: Method,
     /// Credentials of each request.
     pub auth: Option<HttpAuth>,
+    /// Credentials as parts of each request, which nothing of a job replaces.
+    pub auth_parts: CallbackMessage,
     /// Headers of each request.
     pub headers: Vec<(Box<str>, Text)>,
 }

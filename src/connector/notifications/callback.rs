@@ -34,6 +34,8 @@ pub(super) struct CallbackClient {
     resource: PathTemplate,
     /// Headers of every request, including credentials.
     headers: HeaderMap,
+    /// Credentials that are parts of every request.
+    auth: ResolvedCallback,
 }
 
 /// A prepared request, which can be sent repeatedly.
@@ -72,6 +74,7 @@ impl CallbackClient {
             host,
             resource,
             headers,
+            auth: ResolvedCallback::resolve(&callback.auth_parts, expressions).await?,
         })
     }
 
@@ -88,25 +91,33 @@ impl CallbackClient {
         const PATH: &str = "input.callback";
         let given = object_members(Some(input), PATH)?;
         refuse_unknown(&given, PATH, &["query", "headers", "params", "body"])?;
-        let request_part = |name: &str, template: &Option<String>| {
-            request_part(template.as_deref(), given.get(name).copied(), &format!("{PATH}.{name}"))
+        let request_part = |name: &str, template: &Option<String>, auth: &Option<String>| {
+            let part = request_part(template.as_deref(), given.get(name).copied(), &format!("{PATH}.{name}"))?;
+            Ok::<_, Failure>(match auth {
+                Some(auth) => merge(&part, auth),
+                None => part,
+            })
         };
+        let auth = &self.auth;
         let (query, params) = (
-            request_part("query", &message.query)?,
-            request_part("params", &message.params)?,
+            request_part("query", &message.query, &auth.query)?,
+            request_part("params", &message.params, &auth.params)?,
         );
         let (extra, body) = (
-            request_part("headers", &message.headers)?,
-            request_part("body", &message.body)?,
+            request_part("headers", &message.headers, &None)?,
+            request_part("body", &message.body, &auth.body)?,
         );
         let object = |text| Object::read(text).ok_or_else(|| Failure::invalid(format!("{PATH}: must hold objects")));
         let url = build_url(&self.base, &self.resource, &object(&params)?, &object(&query)?)?;
         let mut headers = self.headers.clone();
         put_header(&mut headers, "idempotency-key", key)?;
-        for (name, json) in object(&extra)?.iter() {
-            let value: &RawValue =
-                serde_json::from_str(json).map_err(|_| Failure::invalid(format!("{PATH}.headers: must hold texts")))?;
-            put_header(&mut headers, name, &scalar_text(value, &format!("{PATH}.headers"))?)?;
+        // Credentials come last, since names of headers are the same in upper and lower case.
+        for part in [extra.as_str(), auth.headers.as_deref().unwrap_or("{}")] {
+            for (name, json) in object(part)?.iter() {
+                let value: &RawValue = serde_json::from_str(json)
+                    .map_err(|_| Failure::invalid(format!("{PATH}.headers: must hold texts")))?;
+                put_header(&mut headers, name, &scalar_text(value, &format!("{PATH}.headers"))?)?;
+            }
         }
         let body = (self.takes_body || !object(&body)?.is_empty()).then_some(body);
         if body.is_some() && !headers.contains_key(CONTENT_TYPE) {

@@ -98,7 +98,8 @@ impl ResolvedPush {
 }
 
 impl ResolvedCallback {
-    async fn resolve(callback: &CallbackMessage, expressions: &ExpressionResolver) -> Result<Self, Failure> {
+    /// Resolves the secrets.
+    pub(super) async fn resolve(callback: &CallbackMessage, expressions: &ExpressionResolver) -> Result<Self, Failure> {
         let mut resolved = Self::default();
         let parts = [
             (&callback.query, &mut resolved.query),

@@ -3,9 +3,9 @@
 //! Texts without `$` are checked here, the others when the resource is opened.
 
 use super::super::auth::read_auth;
-use super::super::texts::headers;
+use super::super::texts::{headers, object_template};
 use crate::api::fields::{Fields, truncated};
-use crate::resources::{Callback, Channels, Method, Text};
+use crate::resources::{Callback, CallbackMessage, Channels, Method, Text};
 
 pub(super) fn read(env: &mut Fields<'_>, slug: Box<str>) -> Channels {
     env.refuse_unknown(&[
@@ -50,14 +50,42 @@ fn read_callback(callbacks: &mut Fields<'_>) -> Option<Callback> {
         callbacks.problem("url", message);
     }
     let method = callbacks.one_of("method", &Method::NAMES).unwrap_or(Method::Post);
-    let auth = read_auth(callbacks);
+    let auth_parts = read_auth_parts(callbacks);
+    let auth = match auth_parts {
+        Some(_) => None,
+        None => read_auth(callbacks),
+    };
     let headers = headers(callbacks, "headers");
     Some(Callback {
         url: url?,
         method,
         auth,
+        auth_parts: auth_parts.unwrap_or_default(),
         headers,
     })
+}
+
+/// Reads `auth` that has no type: parts of each request. `None`: it is something else.
+fn read_auth_parts(callbacks: &mut Fields<'_>) -> Option<CallbackMessage> {
+    const PARTS: [&str; 4] = ["headers", "body", "query", "params"];
+    let auth = callbacks.raw("auth").filter(|json| json.starts_with('{'))?;
+    let is_parts = Fields::read(auth, "")
+        .is_ok_and(|auth| auth.raw("type").is_none() && PARTS.iter().any(|part| auth.raw(part).is_some()));
+    if !is_parts {
+        return None;
+    }
+    let mut auth = callbacks.object("auth")?;
+    auth.refuse_unknown(&PARTS);
+    // The names and values of headers are checked like those of others.
+    headers(&mut auth, "headers");
+    let parts = CallbackMessage {
+        query: object_template(&mut auth, "query"),
+        headers: object_template(&mut auth, "headers"),
+        params: object_template(&mut auth, "params"),
+        body: object_template(&mut auth, "body"),
+    };
+    callbacks.absorb(auth);
+    Some(parts)
 }
 
 /// Reads a required text, which must not be empty.
