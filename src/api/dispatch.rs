@@ -1,5 +1,6 @@
 //! From the JSON of a dispatch to a job that can be stored, or to every problem it has.
 
+use super::dispatch_fields::{AttemptOptions, aliases, known_fields};
 use super::fields::{self, Fields, MAX_SAFE_INTEGER};
 use super::next_run::next_run;
 use super::{expressions, keys, request, schedule, storage};
@@ -14,8 +15,6 @@ use crate::text::visible::is_invisible_control;
 use serde::Serialize;
 use std::sync::Arc;
 
-/// Most retries a job may have.
-pub const MAX_RETRIES: i64 = 1_000;
 /// Most tags a job may have.
 pub const MAX_TAGS: usize = 50;
 /// Largest decoded `buffer` of a storage input, in bytes.
@@ -244,73 +243,6 @@ impl<'a> DispatchReader<'a> {
         let route = Arc::new(read_route(fields, namespace, self.defaults)?);
         self.last = Some((named, Arc::clone(&route)));
         Some(route)
-    }
-}
-
-/// All fields a dispatch of this namespace may have.
-fn known_fields(namespace: Namespace) -> &'static [&'static str] {
-    macro_rules! with_common {
-        ($($target:literal),*) => {
-            &[
-                "env", "product", $($target,)* "input", "options", "retries", "schedule", "session", "cache", "job_id", "onConflict",
-                "priority", "timeout", "retryConfig", "tags", "unique", "concurrency", "expressions",
-            ]
-        };
-    }
-    match namespace {
-        Namespace::Actions => with_common!("app", "event"),
-        Namespace::Features => with_common!("tag"),
-        Namespace::Notifications => with_common!("notification", "event"),
-        Namespace::Storage => with_common!("storage", "event", "operation"),
-        Namespace::Events => with_common!("broker", "event"),
-        Namespace::DatabaseActions => with_common!("database", "event"),
-        Namespace::Databases => with_common!("database", "operation"),
-        Namespace::GraphActions => with_common!("graph", "event"),
-        Namespace::Graphs => with_common!("graph", "operation"),
-        Namespace::Webhooks => with_common!(),
-    }
-}
-
-/// Other names of fields in the public documentation.
-fn aliases(namespace: Namespace) -> &'static [(&'static str, &'static str)] {
-    match namespace {
-        Namespace::Features => &[("feature", "tag"), ("workflow", "tag"), ("feature_tag", "tag")],
-        Namespace::Actions | Namespace::DatabaseActions | Namespace::GraphActions => &[("action", "event")],
-        Namespace::Databases | Namespace::Graphs => &[("action", "operation")],
-        Namespace::Notifications | Namespace::Storage | Namespace::Events | Namespace::Webhooks => &[],
-    }
-}
-
-/// What may stand beside the input or in `options`.
-struct AttemptOptions {
-    retries: i64,
-    timeout: Option<i64>,
-}
-
-impl AttemptOptions {
-    fn read(fields: &mut Fields<'_>) -> Self {
-        let mut found = Self {
-            retries: fields.integer("retries", 0, MAX_RETRIES).unwrap_or(0),
-            timeout: fields.integer("timeout", 1, MAX_SAFE_INTEGER),
-        };
-        let Some(mut inner) = fields.object("options") else {
-            return found;
-        };
-        inner.refuse_unknown(&["retries", "timeout"]);
-        for name in ["retries", "timeout"] {
-            if inner.raw(name).is_some() && fields.raw(name).is_some() {
-                inner.problem(
-                    name,
-                    format!("is the same as `{name}` beside `options`; give one of them"),
-                );
-            }
-        }
-        if let Some(retries) = inner.integer("retries", 0, MAX_RETRIES) {
-            found.retries = retries;
-        }
-        found.timeout = inner.integer("timeout", 1, MAX_SAFE_INTEGER).or(found.timeout);
-        fields.absorb(inner);
-        found
     }
 }
 

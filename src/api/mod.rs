@@ -10,6 +10,7 @@ mod calendar;
 mod changes;
 mod clock;
 mod dispatch;
+mod dispatch_fields;
 pub mod encryption_keys;
 mod explain;
 mod expressions;

@@ -82,7 +82,10 @@ impl BoundValue {
 
     /// The value to bind, with timestamps in this style.
     pub(super) fn scalar(&self, style: TimestampStyle) -> Result<Scalar, Failure> {
-        if let Some(bytes) = self.value.bytes() {
+        // In JSON they are the object that names them: as bytes, SQLite would read them as JSON.
+        if self.kind != Kind::Json
+            && let Some(bytes) = self.value.bytes()
+        {
             return bytes.map(Scalar::Bytes);
         }
         if let Some(json) = self.value.quoted() {
@@ -284,6 +287,7 @@ mod tests {
             ("\"x\"", Kind::Bytes, None),
             (r#"{"$bytes":"AQI="}"#, Kind::Bytes, Some(Scalar::Bytes(vec![1, 2]))),
             (r#"{"$bytes":"%"}"#, Kind::Bytes, None),
+            (r#"{"$bytes":"AQI="}"#, Kind::Json, text(r#"{"$bytes":"AQI="}"#)),
             ("1769850000123", Kind::Timestamp, text("2026-01-31 09:00:00.123")),
             (
                 "\"2026-01-31T10:00:00+01:00\"",

@@ -15,3 +15,4 @@ pub mod series_changes;
 pub mod suspects;
 pub mod timetable;
 pub mod timezones;
+mod worker_filter;

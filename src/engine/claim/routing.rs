@@ -6,8 +6,9 @@
 pub use super::pattern::Pattern;
 use super::registrations::Registrations;
 pub use super::registrations::{Holds, Registration};
+pub use super::worker_filter::WorkerFilter;
 use crate::engine::handler::Handler;
-use crate::model::{Namespace, Route};
+use crate::model::Route;
 use crate::store::{AddedRoutes, RouteId, RouteMark, ServedRoute, StoredRoute};
 use std::collections::HashMap;
 use std::sync::atomic::AtomicUsize;
@@ -43,34 +44,6 @@ pub struct HandlerSpec {
     pub lane: Lane,
     /// Stands back behind any handler of the program's for the same route.
     pub built_in: bool,
-}
-
-/// What the process wants to work on at all.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct WorkerFilter {
-    /// Only these namespaces.
-    pub namespaces: Option<Vec<Namespace>>,
-    /// Only these products.
-    pub products: Option<Vec<Box<str>>>,
-    /// Only these environments.
-    pub envs: Option<Vec<Box<str>>>,
-}
-
-impl WorkerFilter {
-    fn admits(&self, route: &Route) -> bool {
-        let among = |list: &Option<Vec<Box<str>>>, value: &str| {
-            list.as_ref()
-                .is_none_or(|list| list.iter().any(|entry| &**entry == value))
-        };
-        if route.namespace.is_internal() {
-            return true;
-        }
-        self.namespaces
-            .as_ref()
-            .is_none_or(|list| list.contains(&route.namespace))
-            && among(&self.products, &route.product)
-            && among(&self.envs, &route.env)
-    }
 }
 
 /// The routes this process serves, and by whom.
@@ -364,6 +337,7 @@ impl Routing {
 mod tests {
     use super::*;
     use crate::engine::handler::{AbortReason, Invocation};
+    use crate::model::Namespace;
     use crate::store::Token;
 
     struct NoopHandler;

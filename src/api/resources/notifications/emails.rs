@@ -2,7 +2,7 @@
 //!
 //! Texts without `$` are checked here, the others when the resource is opened.
 
-use super::channels::{is_host, is_line, text, url_problem};
+use super::checks::{is_host, is_line, text, url_problem};
 use super::settings::Settings;
 use crate::api::fields::{Fields, truncated};
 use crate::resources::{EmailProvider, MailApi, MailService, Smtp, SmtpSecurity, Text};

@@ -1,6 +1,7 @@
 //! Reads notifications: their channels by environment, and their messages.
 
 mod channels;
+mod checks;
 mod emails;
 mod messages;
 mod push;

@@ -1,7 +1,7 @@
 //! Reads providers of push notifications.
 
 use super::super::texts::object_template;
-use super::channels::text;
+use super::checks::text;
 use super::emails::read_endpoint;
 use super::settings::Settings;
 use crate::api::fields::Fields;

@@ -1,6 +1,6 @@
 //! Settings of a provider: beside its name, or in an object that has the provider's name.
 
-use super::channels::text;
+use super::checks::text;
 use crate::api::fields::{Fields, describe};
 use crate::resources::Text;
 

@@ -155,8 +155,13 @@ impl<'t> Expressions<'t> {
                     Comparison::GreaterOrEqual => ">=",
                 };
                 let operands = self.operands(name, json)?;
-                let tests = operands.iter().map(|operand| format!("{path} {operator} {operand}"));
-                let test = any_of(tests.collect());
+                let mut tests = Vec::with_capacity(operands.len());
+                for (form, operand) in operands.iter().enumerate() {
+                    let test = format!("{path} {operator} {operand}");
+                    let is_order = !matches!(how, Comparison::Equal | Comparison::NotEqual);
+                    tests.push(self.of_form(&path, (form, operands.len()), is_order, test));
+                }
+                let test = any_of(tests);
                 match how {
                     // Also for rows without the attribute, whatever `<>` says of them.
                     Comparison::NotEqual => format!("(NOT {test})"),
@@ -171,11 +176,14 @@ impl<'t> Expressions<'t> {
                 // Both ends of one type.
                 let last = lows.last().into_iter().zip(highs.last());
                 let first = lows.first().into_iter().zip(highs.first());
-                let mut tests: Vec<String> = first
-                    .chain(last)
-                    .map(|(low, high)| format!("({path} >= {low} AND {path} <= {high})"))
-                    .collect();
-                tests.dedup();
+                let mut pairs: Vec<(&String, &String)> = first.chain(last).collect();
+                pairs.dedup();
+                let forms = pairs.len();
+                let mut tests = Vec::with_capacity(forms);
+                for (form, (low, high)) in pairs.into_iter().enumerate() {
+                    let test = format!("({path} >= {low} AND {path} <= {high})");
+                    tests.push(self.of_form(&path, (form, forms), true, test));
+                }
                 any_of(tests)
             }
             Predicate::IsNull(true) => {
@@ -193,6 +201,16 @@ impl<'t> Expressions<'t> {
             Predicate::ContainsAll(values) => self.contains(&path, values, " AND ")?,
             Predicate::ContainsAny(values) => self.contains(&path, values, " OR ")?,
         })
+    }
+
+    /// A test of an order, for one of the forms of a point in time only where the attribute has that form: comparing a number with a
+    /// text is false, and not every server that speaks the protocol knows that.
+    fn of_form(&mut self, path: &str, (form, forms): (usize, usize), is_order: bool, test: String) -> String {
+        if forms < 2 || !is_order {
+            return test;
+        }
+        let kind = self.value(json!({ "S": if form == 0 { "N" } else { "S" } }));
+        format!("(attribute_type({path}, {kind}) AND {test})")
     }
 
     fn among(&mut self, name: &str, path: &str, values: &[Json]) -> Result<String, Failure> {
@@ -399,13 +417,13 @@ mod tests {
             // Milliseconds, and the text of the same moment.
             (
                 r#"{"a":{"$lt":1769850000123}}"#,
-                "(#n0 < :v0 OR #n0 < :v1)",
-                r#"{":v0":{"N":"1769850000123"},":v1":{"S":"2026-01-31T09:00:00.123Z"}}"#,
+                "((attribute_type(#n0, :v2) AND #n0 < :v0) OR (attribute_type(#n0, :v3) AND #n0 < :v1))",
+                r#"{":v0":{"N":"1769850000123"},":v1":{"S":"2026-01-31T09:00:00.123Z"},":v2":{"S":"N"},":v3":{"S":"S"}}"#,
             ),
             (
                 r#"{"a":{"$between":["2026-01-31",1769850000123]}}"#,
-                "((#n0 >= :v0 AND #n0 <= :v1) OR (#n0 >= :v0 AND #n0 <= :v2))",
-                r#"{":v0":{"S":"2026-01-31"},":v1":{"N":"1769850000123"},":v2":{"S":"2026-01-31T09:00:00.123Z"}}"#,
+                "((attribute_type(#n0, :v3) AND (#n0 >= :v0 AND #n0 <= :v1)) OR (attribute_type(#n0, :v4) AND (#n0 >= :v0 AND #n0 <= :v2)))",
+                r#"{":v0":{"S":"2026-01-31"},":v1":{"N":"1769850000123"},":v2":{"S":"2026-01-31T09:00:00.123Z"},":v3":{"S":"N"},":v4":{"S":"S"}}"#,
             ),
             // The type of a key's attribute is known.
             (r#"{"at":{"$gt":"5"}}"#, "#n0 > :v0", r#"{":v0":{"N":"5"}}"#),

@@ -140,7 +140,7 @@ fn exact_date(text: &str) -> Option<DateTime> {
 /// is compared by the type that it stores.
 pub(super) struct Forms {
     pub(super) plain: Bson,
-    /// As a point in time: of ISO 8601 text, and of whole numbers from 10¹¹ on.
+    /// As a point in time: of ISO 8601 text, and of whole numbers from 10¹¹ on up to the year 9999.
     pub(super) date: Option<Bson>,
     /// As an id: of 24 hexadecimal digits.
     pub(super) id: Option<Bson>,
@@ -161,6 +161,8 @@ impl Forms {
                     .parse()
                     .ok()
                     .filter(|millis: &i64| millis.unsigned_abs() >= LEAST_MILLIS.unsigned_abs())
+                    // Beyond that, it is an id or an amount.
+                    .filter(|millis| *millis <= LAST_TEXT_MILLIS)
                     .map(|millis| Bson::DateTime(DateTime::from_millis(millis))),
                 id: None,
             }),

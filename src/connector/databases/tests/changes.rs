@@ -285,3 +285,23 @@ async fn marked_value_is_no_operator() {
         assert_eq!(column(&database, "n").await, json!(1));
     }
 }
+
+#[tokio::test]
+async fn bytes_in_json_are_the_object_that_names_them() {
+    for database in TestDatabase::all().await {
+        database.sql("CREATE TABLE t (id int PRIMARY KEY, n json)").await;
+        database.run("insert", r#"{"table":"t","data":{"id":1,"n":[]}}"#).await;
+        for bytes in ["AA==", "AQ==", "WzFd", "AP+A"] {
+            change(&database, &format!(r#"{{"n":{{"$push":{{"$bytes":"{bytes}"}}}}}}"#)).await;
+        }
+        let expected = json!([{ "$bytes": "AA==" }, { "$bytes": "AQ==" }, { "$bytes": "WzFd" }, { "$bytes": "AP+A" }]);
+        assert_eq!(column(&database, "n").await, expected, "{:?}", database.dialect);
+        change(&database, r#"{"n":{"$bytes":"AQ=="}}"#).await;
+        assert_eq!(
+            column(&database, "n").await,
+            json!({ "$bytes": "AQ==" }),
+            "{:?}",
+            database.dialect
+        );
+    }
+}

@@ -3,7 +3,7 @@
 //! One recipient for each request, which has a key by which Brevo recognises a repetition.
 
 use super::answer::{Answer, Outcome, all};
-use super::email::{MailContent, Sender};
+use super::mail::{MailContent, Sender};
 use super::request::{ApiRequest, at};
 use super::sendgrid::named;
 use super::{Provider, Recipient};

@@ -3,7 +3,7 @@
 //! One recipient for each request: with several, Mailgun fills `%recipient.…%` in texts, which must stay as they are.
 
 use super::answer::{Answer, Outcome, all};
-use super::email::{MailContent, Sender};
+use super::mail::{MailContent, Sender};
 use super::request::{ApiRequest, at};
 use super::{Provider, Recipient};
 use crate::connector::Failure;

@@ -15,6 +15,7 @@ mod sms;
 mod brevo;
 mod expo;
 mod firebase;
+mod mail;
 mod mailgun;
 mod nexmo;
 mod plivo;
@@ -27,7 +28,8 @@ mod twilio;
 #[cfg(test)]
 mod tests;
 
-pub(super) use email::{ApiMailer, MailContent};
+pub(super) use email::ApiMailer;
+pub(super) use mail::MailContent;
 pub(super) use push::{ApiPusher, PushContent};
 pub(super) use recipients::Batch;
 use recipients::Recipient;

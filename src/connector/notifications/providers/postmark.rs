@@ -3,7 +3,7 @@
 //! A request takes up to 500 e-mails, each with an outcome of its own.
 
 use super::answer::{Answer, Outcome, Refusal, all};
-use super::email::{MailContent, Sender};
+use super::mail::{MailContent, Sender};
 use super::request::{ApiRequest, at};
 use super::{Provider, Recipient};
 use crate::connector::Failure;

@@ -1,8 +1,8 @@
 //! Push notifications by a provider's API.
 
-use super::email::secret;
 use super::expo::Expo;
 use super::firebase::{Firebase, ServiceAccount};
+use super::mail::secret;
 use super::recipients::{self, ReadAddress};
 use super::request::base_url;
 use super::sender::ApiSender;

@@ -4,7 +4,7 @@
 //! accepted or refused as a whole; a refusal names the personalizations that are wrong.
 
 use super::answer::{Answer, Outcome, Refusal, all};
-use super::email::{MailContent, Sender};
+use super::mail::{MailContent, Sender};
 use super::request::{ApiRequest, at};
 use super::{Provider, Recipient};
 use crate::connector::Failure;

@@ -3,7 +3,7 @@
 //! One recipient for each request: those for many take stored templates only.
 
 use super::answer::{Answer, Outcome, all};
-use super::email::{MailContent, Sender};
+use super::mail::{MailContent, Sender};
 use super::request::{ApiRequest, at};
 use super::sigv4::SigningKey;
 use super::{Provider, Recipient};

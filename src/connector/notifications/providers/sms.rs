@@ -1,6 +1,6 @@
 //! Text messages by a provider's API.
 
-use super::email::secret;
+use super::mail::secret;
 use super::recipients::{self, ReadAddress};
 use super::request::base_url;
 use super::sender::ApiSender;

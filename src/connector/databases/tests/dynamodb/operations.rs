@@ -4,8 +4,8 @@ use super::Dynamo;
 use crate::connector::Connector;
 
 const ORDERS: &str = r#"{"table":"T.orders","records":[
-    {"id":"1","customer":7,"status":"open","total":10.5,"note":"100%","tags":["a","b"]},
-    {"id":"2","customer":7,"status":"paid","total":20,"note":null,"tags":{"$stringSet":["b"]}},
+    {"id":"1","customer":7,"status":"open","total":10.5,"note":"100%","tags":["a","b"],"at":"2026-01-31T09:00:00.123Z"},
+    {"id":"2","customer":7,"at":1769850000123,"status":"paid","total":20,"note":null,"tags":{"$stringSet":["b"]}},
     {"id":"3","customer":8,"status":"open","total":5.25,"note":"Big box"},
     {"id":"4","customer":9,"status":"void","note":"big","address":{"city":"Oslo"}}]}"#;
 
@@ -43,6 +43,11 @@ async fn dynamodb_filters_go_by_what_rows_have() {
         (r#"{"address.city":"Oslo"}"#, "4"),
         (r#"{"address":{"city":"Oslo"}}"#, "4"),
         (r#"{"$not":{"status":"open"}}"#, "2,4"),
+        // A point in time, as text and as milliseconds.
+        (r#"{"at":1769850000123}"#, "1,2"),
+        (r#"{"at":{"$lt":1769850000124}}"#, "1,2"),
+        (r#"{"at":{"$lt":1769850000123}}"#, ""),
+        (r#"{"at":{"$between":[1769850000000,1769850000123]}}"#, "1,2"),
         (r#"{"id":"3"}"#, "3"),
         (r#"{"id":"3","status":"paid"}"#, ""),
         ("{}", "1,2,3,4"),
