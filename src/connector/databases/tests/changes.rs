@@ -289,7 +289,9 @@ async fn marked_value_is_no_operator() {
 #[tokio::test]
 async fn bytes_in_json_are_the_object_that_names_them() {
     for database in TestDatabase::all().await {
-        database.sql("CREATE TABLE t (id int PRIMARY KEY, n json)").await;
+        let json = database.per_dialect("jsonb", "json", "json");
+        let table = format!("CREATE TABLE t (id int PRIMARY KEY, n {json})");
+        database.sql(&table).await;
         database.run("insert", r#"{"table":"t","data":{"id":1,"n":[]}}"#).await;
         for bytes in ["AA==", "AQ==", "WzFd", "AP+A"] {
             change(&database, &format!(r#"{{"n":{{"$push":{{"$bytes":"{bytes}"}}}}}}"#)).await;
