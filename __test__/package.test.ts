@@ -65,6 +65,7 @@ describe('the packed package', () => {
       'lib/encryption-keys.js',
       'lib/errors.js',
       'lib/exit.js',
+      'lib/ignored-options.js',
       'lib/job.js',
       'lib/json.js',
       'lib/listeners.js',
