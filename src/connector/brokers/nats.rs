@@ -17,15 +17,15 @@ use crate::resources::BrokerConfig;
 use async_nats::client::{PublishErrorKind, RequestErrorKind};
 use async_nats::jetstream::context::{Context, ContextBuilder, PublishErrorKind as StoreErrorKind};
 use async_nats::{
-    Client, ConnectError, ConnectErrorKind, ConnectOptions, Event, HeaderMap, ReconnectToServer, Request, ServerAddr,
-    ServerError,
+    Client, ConnectError, ConnectErrorKind, ConnectOptions, Event, HeaderMap, HeaderName, HeaderValue, ReconnectToServer,
+    Request, ServerAddr, ServerError,
 };
 use async_trait::async_trait;
 use serde_json::json;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// What tokio says of a queue without a reader, as the client's is for a moment before its connection counts as closed. The type of
@@ -35,6 +35,8 @@ const CLIENT_IS_GONE: &str = "channel closed";
 const PING_INTERVAL: Duration = Duration::from_secs(5);
 /// How long a word about missing rights may take from one task to another, once it is here.
 const NOTICE_GRACE: Duration = Duration::from_millis(25);
+/// How long what was refused is not tried again.
+const FORBIDDEN_FOR: Duration = Duration::from_secs(2);
 /// Subjects of which it is known that they may be published to.
 const MAX_REMEMBERED_SUBJECTS: usize = 1_000;
 /// What the client calls itself, unless told otherwise.
@@ -68,12 +70,37 @@ pub(super) struct Connection {
 struct ServerNotices {
     notice_state: Mutex<NoticeState>,
     changed: Notify,
+    /// How subjects of answers begin, in lower case.
+    inbox_prefix: String,
+}
+
+/// Something that the server has refused.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Violation {
+    /// Else it was a subscription.
+    is_publish: bool,
+    /// In lower case, as the client tells it.
+    subject: String,
+}
+
+impl Violation {
+    /// Reads `Permissions Violation for Publish to "subject"`, and the same for `Subscription`.
+    fn read(text: &str) -> Option<Self> {
+        let text = text.to_lowercase();
+        let (_, what) = text.split_once("permissions violation for ")?;
+        let (kind, subject) = what.split_once(" to \"")?;
+        let (subject, _) = subject.rsplit_once('"')?;
+        Some(Self {
+            is_publish: kind == "publish",
+            subject: subject.to_owned(),
+        })
+    }
 }
 
 #[derive(Default)]
 struct NoticeState {
-    /// What may not be done: the server's words.
-    forbidden: HashSet<String>,
+    /// What may not be done, and when the server said so: rights may be given later.
+    forbidden: HashMap<Violation, Instant>,
     /// Subjects that were published to without such words.
     allowed: HashSet<String>,
     is_closed: bool,
@@ -86,11 +113,14 @@ impl ServerNotices {
 
     fn handle_event(&self, event: &Event) {
         match event {
-            Event::ServerError(ServerError::Other(text)) if text.to_lowercase().contains("permissions violation") => {
+            Event::ServerError(ServerError::Other(text)) => {
+                let Some(violation) = Violation::read(text) else { return };
                 let mut notice_state = self.notice_state();
-                if notice_state.forbidden.len() < MAX_REMEMBERED_SUBJECTS {
-                    notice_state.forbidden.insert(text.clone());
+                if notice_state.forbidden.len() >= MAX_REMEMBERED_SUBJECTS {
+                    notice_state.forbidden.clear();
                 }
+                notice_state.allowed.remove(&violation.subject);
+                notice_state.forbidden.insert(violation, Instant::now());
             }
             Event::Disconnected | Event::Closed => self.notice_state().is_closed = true,
             _ => return,
@@ -100,19 +130,20 @@ impl ServerNotices {
 
     /// What was said against publishing to this subject, or against hearing of the answer.
     fn permission_failure(&self, subject: &str) -> Option<Failure> {
-        let notice_state = self.notice_state();
-        let quoted = format!("\"{}\"", subject.to_lowercase());
-        if notice_state
+        let mut notice_state = self.notice_state();
+        notice_state
             .forbidden
-            .iter()
-            .any(|text| text.to_lowercase().contains(&quoted))
-        {
+            .retain(|_, said| said.elapsed() < FORBIDDEN_FOR);
+        let asked = Violation {
+            is_publish: true,
+            subject: subject.to_lowercase(),
+        };
+        if notice_state.forbidden.contains_key(&asked) {
             return Some(Failure::forbidden(format!("the user may not publish to '{subject}'")));
         }
-        let inbox = notice_state
-            .forbidden
-            .iter()
-            .any(|text| text.contains("_INBOX") || text.to_lowercase().contains("subscription"));
+        // Only answers are subscribed to, and only questions after messages are published to inboxes.
+        let mut others = notice_state.forbidden.keys();
+        let inbox = others.any(|violation| !violation.is_publish || violation.subject.starts_with(&self.inbox_prefix));
         inbox.then(|| {
             Failure::forbidden(
                 "the user may not use the subjects that acknowledgements arrive on; allow it to publish and subscribe to `_INBOX.>`, or set `inboxPrefix`",
@@ -132,7 +163,7 @@ impl ServerNotices {
     }
 
     fn is_allowed(&self, subject: &str) -> bool {
-        self.notice_state().allowed.contains(subject)
+        self.notice_state().allowed.contains(&subject.to_lowercase())
     }
 
     fn mark_allowed(&self, subject: &str) {
@@ -140,7 +171,7 @@ impl ServerNotices {
         if notice_state.allowed.len() >= MAX_REMEMBERED_SUBJECTS {
             notice_state.allowed.clear();
         }
-        notice_state.allowed.insert(subject.to_owned());
+        notice_state.allowed.insert(subject.to_lowercase());
     }
 }
 
@@ -228,7 +259,11 @@ impl Nats {
 
     /// One of several servers gets its share of the time there is.
     async fn connect_to(&self, address: &ServerAddr) -> Result<Connection, Failure> {
-        let notices = Arc::<ServerNotices>::default();
+        let prefix = self.server.inbox_prefix.as_deref().unwrap_or("_INBOX");
+        let notices = Arc::new(ServerNotices {
+            inbox_prefix: prefix.to_lowercase(),
+            ..ServerNotices::default()
+        });
         let servers = vec![address.clone(), self.unreachable_address.clone()];
         let connect = self.options(address, &notices)?.connect(servers);
         let share = self.timeouts.connect / u32::try_from(self.addresses.len()).unwrap_or(u32::MAX);
@@ -273,14 +308,21 @@ fn root_cause(error: &dyn std::error::Error) -> String {
     cause.to_string()
 }
 
-fn headers(message: &Message, to: &Destination) -> HeaderMap {
+fn headers(message: &Message, to: &Destination) -> Result<HeaderMap, ConnectorError> {
     let mut headers = HeaderMap::new();
-    headers.insert(MESSAGE_ID_HEADER, message.id.as_str());
     headers.insert(CONTENT_TYPE_HEADER, message.content_type);
-    for (name, value) in &to.headers {
-        headers.insert(&**name, value.as_str());
+    let own = (MESSAGE_ID_HEADER, message.id.as_str());
+    let others = to.headers.iter().map(|(name, value)| (&**name, value.as_str()));
+    // The client panics at others; a secret may hold a line break.
+    for (name, value) in std::iter::once(own).chain(others) {
+        let (Ok(known), Ok(text)) = (name.parse::<HeaderName>(), value.parse::<HeaderValue>()) else {
+            return Err(ConnectorError::Refused(Failure::invalid(format!(
+                "the header '{name}' holds what headers cannot"
+            ))));
+        };
+        headers.insert(known, text);
     }
-    headers
+    Ok(headers)
 }
 
 fn too_large(connection: &Connection, message: &Message) -> ConnectorError {
@@ -325,7 +367,7 @@ async fn publish_to_stream(
     };
     let sent = connection
         .streams
-        .publish_with_headers(to.name.to_string(), headers(message, to), message.body.clone().into())
+        .publish_with_headers(to.name.to_string(), headers(message, to)?, message.body.clone().into())
         .await;
     let stored = sent.map_err(connector_error)?.await.map_err(connector_error)?;
     let result = json!({
@@ -350,7 +392,7 @@ async fn round_trip(client: &Client) -> Result<(), String> {
 async fn publish_core(connection: &Connection, message: &Message, to: &Destination) -> Result<String, ConnectorError> {
     let client = &connection.client;
     let sent = client
-        .publish_with_headers(to.name.to_string(), headers(message, to), message.body.clone().into())
+        .publish_with_headers(to.name.to_string(), headers(message, to)?, message.body.clone().into())
         .await;
     sent.map_err(|error| match error.kind() {
         PublishErrorKind::MaxPayloadExceeded => too_large(connection, message),
@@ -433,5 +475,62 @@ impl Transport for Nats {
         tokio::spawn(async move {
             let _ = tokio::time::timeout(NOTICE_GRACE, client.force_reconnect()).await;
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_are_read_from_the_server_s_words() {
+        let read = |text: &str| Violation::read(text).map(|violation| (violation.is_publish, violation.subject));
+        for (text, expected) in [
+            (
+                "Permissions Violation for Publish to \"orders.Subscription\"",
+                Some((true, "orders.subscription")),
+            ),
+            (
+                "permissions violation for subscription to \"_inbox.x.*\"",
+                Some((false, "_inbox.x.*")),
+            ),
+            ("maximum payload exceeded", None),
+            ("permissions violation", None),
+        ] {
+            assert_eq!(read(text), expected.map(|(kind, subject)| (kind, subject.to_owned())), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_was_refused_is_about_its_subject_and_is_forgotten() {
+        let notices = ServerNotices {
+            inbox_prefix: "_inbox".to_owned(),
+            ..ServerNotices::default()
+        };
+        let say = |text: &str| notices.handle_event(&Event::ServerError(ServerError::Other(text.to_owned())));
+        notices.mark_allowed("orders.subscription");
+        say("permissions violation for publish to \"orders.subscription\"");
+        assert!(notices.permission_failure("orders.subscription").is_some());
+        assert!(!notices.is_allowed("orders.subscription"));
+        assert_eq!(notices.permission_failure("orders"), None);
+        assert_eq!(notices.permission_failure(""), None);
+        let long_ago = Instant::now().checked_sub(FORBIDDEN_FOR).unwrap();
+        notices.notice_state().forbidden.values_mut().for_each(|said| *said = long_ago);
+        assert_eq!(notices.permission_failure("orders.subscription"), None);
+        say("permissions violation for publish to \"_inbox.abc\"");
+        assert!(notices.permission_failure("orders").unwrap().message.contains("acknowledgements"));
+    }
+
+    #[test]
+    fn headers_that_the_client_would_panic_at_are_refused() {
+        let message = Message::read(r#"{"message":1}"#, "job/1".to_owned()).unwrap();
+        let mut to = Destination {
+            name: "a".into(),
+            headers: vec![("x-a".into(), "b".to_owned())],
+            options: crate::resources::TopicOptions::default(),
+        };
+        assert_eq!(headers(&message, &to).unwrap().len(), 3);
+        to.headers = vec![("x-a".into(), "b\nc: d".to_owned())];
+        assert!(headers(&message, &to).is_err());
     }
 }

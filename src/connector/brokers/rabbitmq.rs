@@ -13,6 +13,7 @@ use super::shared_connection::Timeouts;
 use super::tls;
 use super::topics::Destination;
 use crate::connector::Failure;
+use crate::text::hex::hex;
 use async_trait::async_trait;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
@@ -22,7 +23,9 @@ use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserIn
 use lapin::{
     AsyncTcpStream, BasicProperties, Channel, Confirmation, ConnectionProperties, ConnectionStatus, ErrorKind,
 };
+use ring::digest::{SHA256, digest};
 use serde_json::json;
+use std::borrow::Cow;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -372,9 +375,10 @@ impl Transport for RabbitMq {
         to: &Destination,
     ) -> Result<String, ConnectorError> {
         let route = AmqpTarget::of(to);
-        if let Some(what) = too_long(&route) {
+        if let Some(what) = too_long(&route, to) {
             return Err(ConnectorError::Refused(Failure::invalid(what)));
         }
+        let id = short_id(&message.id);
         if connection.client.status().blocked() {
             return Err(ConnectorError::Refused(Failure::unavailable(
                 "the server takes no messages for now (an alarm of its memory or disk)",
@@ -389,7 +393,7 @@ impl Transport for RabbitMq {
             slot,
             (route.exchange.into(), route.key.into(), mandatory),
             message.body.clone(),
-            properties(message, to),
+            properties(message, &id, to),
         );
         let answer = match tokio::spawn(work).await {
             Ok(answer) => answer,
@@ -413,7 +417,7 @@ impl Transport for RabbitMq {
             Err((why @ Interruption::Lost, true)) => return Err(broken(why.text())),
             Err((why, false)) => return Err(unsent(why.text())),
         }
-        let result = json!({ "message_id": message.id, "exchange": route.exchange, "routing_key": route.key });
+        let result = json!({ "message_id": id, "exchange": route.exchange, "routing_key": route.key });
         Ok(result.to_string())
     }
 
@@ -431,15 +435,27 @@ impl Transport for RabbitMq {
     }
 }
 
-/// Names are short strings in the protocol.
-fn too_long(route: &AmqpTarget<'_>) -> Option<String> {
+/// Most bytes of names and ids, which are short strings in the protocol; the codec panics at longer ones.
+const MAX_SHORT_BYTES: usize = 255;
+
+fn too_long(route: &AmqpTarget<'_>, to: &Destination) -> Option<String> {
+    let headers = to.headers.iter().map(|(name, _)| ("name of a header", &**name));
     let (what, name) = [("exchange", route.exchange), ("routing key", route.key)]
         .into_iter()
-        .find(|(_, name)| name.len() > 255)?;
-    Some(format!("the {what} has {} bytes, and may have 255", name.len()))
+        .chain(headers)
+        .find(|(_, name)| name.len() > MAX_SHORT_BYTES)?;
+    Some(format!("the {what} has {} bytes, and may have {MAX_SHORT_BYTES}", name.len()))
 }
 
-fn properties(message: &Message, to: &Destination) -> BasicProperties {
+/// The id of a message; of one that is too long its hash, which is the same for each attempt, too.
+fn short_id(id: &str) -> Cow<'_, str> {
+    if id.len() <= MAX_SHORT_BYTES {
+        return Cow::Borrowed(id);
+    }
+    Cow::Owned(hex(digest(&SHA256, id.as_bytes()).as_ref()))
+}
+
+fn properties(message: &Message, id: &str, to: &Destination) -> BasicProperties {
     let persistent = to.options.persistent.unwrap_or(true);
     let properties = BasicProperties::default()
         .with_content_type(message.content_type.into())
@@ -448,7 +464,7 @@ fn properties(message: &Message, to: &Destination) -> BasicProperties {
         } else {
             DELIVERY_MODE_TRANSIENT
         })
-        .with_message_id(message.id.as_str().into())
+        .with_message_id(id.into())
         .with_app_id("ductape".into());
     if to.headers.is_empty() {
         return properties;

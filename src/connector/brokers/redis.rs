@@ -129,6 +129,11 @@ fn connector_error(error: &RedisError) -> ConnectorError {
     ConnectorError::Refused(match (error.kind(), error.code()) {
         (ErrorKind::Server(ServerErrorKind::NoPerm), _) => Failure::forbidden(text),
         (ErrorKind::AuthenticationFailed, _) | (_, Some("NOAUTH")) => Failure::unauthorized(text),
+        // A server that was the first one before a failover: another connection may lead to the one that is it now.
+        (_, Some("READONLY" | "MASTERDOWN")) => return ConnectorError::Broken(Failure::unavailable(text)),
+        (_, Some("MOVED" | "ASK" | "CROSSSLOT" | "CLUSTERDOWN")) => Failure::invalid(format!(
+            "the server is one of a cluster, which is not supported: {text}; use a server by itself, or a handler"
+        )),
         // The key of the stream holds something else.
         (_, Some("WRONGTYPE")) => Failure::invalid(text),
         (ErrorKind::Server(ServerErrorKind::ResponseError), _) => Failure::invalid(text),

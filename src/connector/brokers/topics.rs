@@ -7,6 +7,10 @@ use crate::engine::inputs::ExpressionResolver;
 use crate::resources::{Broker, BrokerEnv, RedisTarget, TopicOptions};
 use std::borrow::Cow;
 
+/// How names begin by which servers are steered: of JetStream, its buckets and objects, answers, and the server's own figures. Who may
+/// choose an event must not purge a stream by it.
+const OWN_NAMES: [&str; 5] = ["$JS.", "$KV.", "$O.", "$SYS", "_INBOX."];
+
 /// The topics of a broker in one environment.
 pub(super) struct Topics {
     broker: Box<str>,
@@ -101,11 +105,14 @@ impl Topics {
                     Failure::not_found(format!("the broker has no topic '{event}'; name it in its `topics`"))
                 });
         }
+        let named = local.unwrap_or(event);
+        if self.destination.is_none() && OWN_NAMES.iter().any(|own| named.starts_with(own)) {
+            return Err(Failure::invalid(format!(
+                "'{event}' begins as names of the server itself do; name it in the broker's `topics` if it is meant"
+            )));
+        }
         Ok(Cow::Owned(Destination {
-            name: self
-                .destination
-                .clone()
-                .unwrap_or_else(|| local.unwrap_or(event).into()),
+            name: self.destination.clone().unwrap_or_else(|| named.into()),
             headers: Vec::new(),
             options: self.defaults.clone(),
         }))
@@ -210,6 +217,18 @@ mod tests {
         }
         let none = topics(Some(Vec::new()), TopicOptions::default()).await;
         assert!(none.find("orders").is_err());
+    }
+
+    #[tokio::test]
+    async fn names_of_the_server_itself_are_those_of_listed_topics_only() {
+        let open = topics(None, TopicOptions::default()).await;
+        let purge = "$JS.API.STREAM.PURGE.orders";
+        for own in [purge, "b:$KV.bucket.key", "$SYS.REQ", "_INBOX.x"] {
+            assert_eq!(&*open.find(own).unwrap_err().code, "VALIDATION_ERROR", "{own}");
+        }
+        assert!(open.find("orders.$JS.").is_ok());
+        let listed = topics(Some(vec![topic(purge, None, TopicOptions::default())]), TopicOptions::default()).await;
+        assert_eq!(&*listed.find(purge).unwrap().name, purge);
     }
 
     #[tokio::test]

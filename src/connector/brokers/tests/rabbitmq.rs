@@ -2,9 +2,10 @@
 
 use super::common::common_tests;
 use super::support::{
-    Listener, PublishMode, Received, address, at_port, config, host_and_port, open, plain, publish, receive_all, topic,
-    unique,
+    Listener, PublishMode, Received, address, at_port, config, host_and_port, open, plain, publish, publish_as,
+    receive_all, topic, unique,
 };
+use crate::model::JobId;
 use crate::resources::{BrokerKind, Topic, TopicOptions};
 use crate::testing::proxy::Proxy;
 use async_trait::async_trait;
@@ -246,6 +247,25 @@ async fn concurrent_confirms_and_returns_are_matched_to_their_message() {
     assert_eq!(proxy.connections(), 1);
     remove_exchange(&helper.channel, &forbidden).await;
     Box::new(helper).remove().await;
+    listener.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_id_that_is_too_long_for_the_protocol_is_sent_as_its_hash() {
+    let Some(url) = address(KIND, "an_id_that_is_too_long_for_the_protocol_is_sent_as_its_hash") else {
+        return;
+    };
+    let name = unique();
+    let mut listener: Box<dyn Listener> = Box::new(listen(&url, &name, FieldTable::default()).await);
+    let connector = plain(KIND, &url, TopicOptions::default()).await;
+    let id = JobId::parse(&"x".repeat(254)).unwrap();
+    for _attempt in 0..2 {
+        let result = publish_as(&connector, &name, "1", id.clone()).await.unwrap();
+        let received = receive_all(&mut listener, 1).await;
+        let sent = received[0].id.clone().unwrap();
+        assert_eq!(result["message_id"], sent);
+        assert_eq!(sent.len(), 64);
+    }
     listener.remove().await;
 }
 

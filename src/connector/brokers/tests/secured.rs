@@ -147,6 +147,8 @@ async fn wrong_credentials_are_unauthorized_and_missing_rights_forbidden() {
         for (user, event, expected) in [
             ("ann:r1ght@", "allowed", ["ok", "ok"]),
             ("ann:r1ght@", "forbidden", ["FORBIDDEN", "ok"]),
+            // The server's words about it are not about answers.
+            ("ann:r1ght@", "forbidden_subscription", ["FORBIDDEN", "ok"]),
             ("ann:wr0ng@", "allowed", ["UNAUTHORIZED"; 2]),
             ("bob:r1ght@", "allowed", ["UNAUTHORIZED"; 2]),
             ("", "allowed", ["UNAUTHORIZED"; 2]),
