@@ -120,6 +120,14 @@ fn error_text(error: &RedisError) -> String {
     }
 }
 
+/// The answer that the user lacks the right is one.
+fn unless_forbidden(error: RedisError) -> Result<String, RedisError> {
+    match error.kind() {
+        ErrorKind::Server(ServerErrorKind::NoPerm) => Ok(String::new()),
+        _ => Err(error),
+    }
+}
+
 /// What an error of a request means.
 fn connector_error(error: &RedisError) -> ConnectorError {
     let text = error_text(error);
@@ -158,7 +166,10 @@ impl Transport for Redis {
         let mut connection = connection.map_err(|error| self.connect_failure(&error))?;
         // Without a password a server that wants one lets us connect, and says so now.
         let pong = redis::cmd("PING").query_async::<String>(&mut connection).await;
-        pong.map_err(|error| self.connect_failure(&error))?;
+        // A user may publish and not do this; the server answers all the same.
+        if let Err(error) = pong.or_else(unless_forbidden) {
+            return Err(self.connect_failure(&error));
+        }
         let name = redis::cmd("CLIENT").arg("SETNAME").arg("ductape").take();
         // A name is for people; a user may lack the right to give one.
         let _ = name.query_async::<()>(&mut connection).await;
@@ -172,7 +183,8 @@ impl Transport for Redis {
     async fn probe(&self, connection: &Self::Connection) -> Result<(), ConnectorError> {
         let mut connection = connection.clone();
         let pong = redis::cmd("PING").query_async::<String>(&mut connection).await;
-        pong.map(|_| ()).map_err(|error| unsent(error_text(&error)))
+        let answer = pong.or_else(unless_forbidden);
+        answer.map(|_| ()).map_err(|error| unsent(error_text(&error)))
     }
 
     fn probe_after_idle(&self) -> Option<Duration> {

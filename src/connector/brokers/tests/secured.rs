@@ -55,7 +55,7 @@ fn redis(program: &Path, home: &ServerFolder, tls: Option<&Authority>) -> Comman
             home.file("key.pem", &authority.key),
             home.file("ca.pem", &authority.ca),
         ),
-        None => format!("port {port}\nuser default off\nuser ann on >r1ght ~allowed &allowed +@all\n"),
+        None => format!("port {port}\nuser default off\nuser ann on >r1ght ~allowed &allowed -@all +xadd +publish\n"),
     };
     let settings = home.file("redis.conf", &format!("bind 127.0.0.1\nsave \"\"\n{inner}"));
     let mut command = Command::new(program);
