@@ -17,8 +17,8 @@ use crate::resources::BrokerConfig;
 use async_nats::client::{PublishErrorKind, RequestErrorKind};
 use async_nats::jetstream::context::{Context, ContextBuilder, PublishErrorKind as StoreErrorKind};
 use async_nats::{
-    Client, ConnectError, ConnectErrorKind, ConnectOptions, Event, HeaderMap, HeaderName, HeaderValue, ReconnectToServer,
-    Request, ServerAddr, ServerError,
+    Client, ConnectError, ConnectErrorKind, ConnectOptions, Event, HeaderMap, HeaderName, HeaderValue,
+    ReconnectToServer, Request, ServerAddr, ServerError,
 };
 use async_trait::async_trait;
 use serde_json::json;
@@ -131,9 +131,7 @@ impl ServerNotices {
     /// What was said against publishing to this subject, or against hearing of the answer.
     fn permission_failure(&self, subject: &str) -> Option<Failure> {
         let mut notice_state = self.notice_state();
-        notice_state
-            .forbidden
-            .retain(|_, said| said.elapsed() < FORBIDDEN_FOR);
+        notice_state.forbidden.retain(|_, said| said.elapsed() < FORBIDDEN_FOR);
         let asked = Violation {
             is_publish: true,
             subject: subject.to_lowercase(),
@@ -497,7 +495,11 @@ mod tests {
             ("maximum payload exceeded", None),
             ("permissions violation", None),
         ] {
-            assert_eq!(read(text), expected.map(|(kind, subject)| (kind, subject.to_owned())), "{text}");
+            assert_eq!(
+                read(text),
+                expected.map(|(kind, subject)| (kind, subject.to_owned())),
+                "{text}"
+            );
         }
     }
 
@@ -515,10 +517,20 @@ mod tests {
         assert_eq!(notices.permission_failure("orders"), None);
         assert_eq!(notices.permission_failure(""), None);
         let long_ago = Instant::now().checked_sub(FORBIDDEN_FOR).unwrap();
-        notices.notice_state().forbidden.values_mut().for_each(|said| *said = long_ago);
+        notices
+            .notice_state()
+            .forbidden
+            .values_mut()
+            .for_each(|said| *said = long_ago);
         assert_eq!(notices.permission_failure("orders.subscription"), None);
         say("permissions violation for publish to \"_inbox.abc\"");
-        assert!(notices.permission_failure("orders").unwrap().message.contains("acknowledgements"));
+        assert!(
+            notices
+                .permission_failure("orders")
+                .unwrap()
+                .message
+                .contains("acknowledgements")
+        );
     }
 
     #[test]

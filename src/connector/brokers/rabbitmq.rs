@@ -444,7 +444,10 @@ fn too_long(route: &AmqpTarget<'_>, to: &Destination) -> Option<String> {
         .into_iter()
         .chain(headers)
         .find(|(_, name)| name.len() > MAX_SHORT_BYTES)?;
-    Some(format!("the {what} has {} bytes, and may have {MAX_SHORT_BYTES}", name.len()))
+    Some(format!(
+        "the {what} has {} bytes, and may have {MAX_SHORT_BYTES}",
+        name.len()
+    ))
 }
 
 /// The id of a message; of one that is too long its hash, which is the same for each attempt, too.

@@ -227,7 +227,11 @@ mod tests {
             assert_eq!(&*open.find(own).unwrap_err().code, "VALIDATION_ERROR", "{own}");
         }
         assert!(open.find("orders.$JS.").is_ok());
-        let listed = topics(Some(vec![topic(purge, None, TopicOptions::default())]), TopicOptions::default()).await;
+        let listed = topics(
+            Some(vec![topic(purge, None, TopicOptions::default())]),
+            TopicOptions::default(),
+        )
+        .await;
         assert_eq!(&*listed.find(purge).unwrap().name, purge);
     }
 

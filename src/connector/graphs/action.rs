@@ -9,7 +9,7 @@ use crate::connector::Failure;
 use crate::connector::databases::json::Json;
 use crate::engine::inputs::ExpressionResolver;
 use crate::resources::{GraphAction, Text};
-use crate::text::spelling::truncated;
+use crate::text::spelling::{suggestion, truncated};
 
 /// The texts of an action with its secrets and expressions resolved.
 pub(super) struct Templates {
@@ -49,12 +49,13 @@ const OPTIONAL: [&str; 9] = [
 
 /// The operation of an action, with its placeholders filled from the job's input.
 pub(super) fn operation(action: &GraphAction, templates: &Templates, input: &Json) -> Result<Operation, Failure> {
-    let Json::Map(_) = input else {
+    let Json::Map(given) = input else {
         return Err(Failure::invalid(format!(
             "the input must be an object, got {}",
             input.kind()
         )));
     };
+    reject_unused(given, templates)?;
     let source = Source {
         input,
         defaults: templates.defaults.as_ref(),
@@ -84,6 +85,46 @@ pub(super) fn operation(action: &GraphAction, templates: &Templates, input: &Jso
         request.push(("where".into(), source.fill(filter)?));
     }
     read(request)
+}
+
+/// Refuses members of an input that no placeholder names: one that is misspelt would leave its default in force.
+fn reject_unused(given: &[(Box<str>, Json)], templates: &Templates) -> Result<(), Failure> {
+    let mut known: Vec<&str> = Vec::new();
+    names(&templates.template, &mut known);
+    templates.filter.iter().for_each(|filter| names(filter, &mut known));
+    let Some((unused, _)) = given.iter().find(|(key, _)| !known.contains(&&**key)) else {
+        return Ok(());
+    };
+    known.sort_unstable();
+    known.dedup();
+    let hint = if known.is_empty() {
+        "it has none".to_owned()
+    } else {
+        suggestion(unused, &known)
+    };
+    Err(Failure::invalid(format!(
+        "input.{}: the action has no such placeholder; {hint}",
+        truncated(unused)
+    )))
+}
+
+/// Adds the names of the placeholders in a template, and the members of the input that they begin with.
+fn names<'t>(template: &'t Json, all: &mut Vec<&'t str>) {
+    match template {
+        Json::Text(text) => {
+            for piece in text.split("{{").skip(1) {
+                let Some((name, _)) = piece.split_once("}}") else {
+                    continue;
+                };
+                let name = name.trim();
+                all.push(name);
+                all.push(name.split_once('.').map_or(name, |(first, _)| first));
+            }
+        }
+        Json::List(list) => list.iter().for_each(|part| names(part, all)),
+        Json::Map(entries) => entries.iter().for_each(|(_, part)| names(part, all)),
+        _ => {}
+    }
 }
 
 /// Where values of names are looked up.
@@ -158,4 +199,35 @@ fn value_at<'j>(json: &'j Json, path: &str) -> Option<&'j Json> {
     let (first, rest) = path.split_once('.')?;
     let (_, value) = entries.iter().find(|(key, _)| **key == *first)?;
     value_at(value, rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_of_an_input_that_no_placeholder_names_are_refused() {
+        let read = |text: &str| Json::read(text).unwrap();
+        let templates = Templates {
+            template: read(r#"{"properties":{"name":"{{ name }}","at":["{{user.city}}: {{n}}"]},"limit":"{{limit}}"}"#),
+            filter: Some(read(r#"{"id":"{{id}}"}"#)),
+            defaults: Some(read(r#"{"n":1}"#)),
+        };
+        let refused = |input: &str| {
+            let Json::Map(given) = read(input) else { unreachable!() };
+            reject_unused(&given, &templates).err().map(|failure| failure.message)
+        };
+        for input in [
+            r#"{"name":1,"user":{"city":2},"n":3,"limit":4,"id":5}"#,
+            "{}",
+            r#"{"user.city":"x"}"#,
+        ] {
+            assert_eq!(refused(input), None, "{input}");
+        }
+        assert_eq!(
+            refused(r#"{"nn":5}"#).unwrap(),
+            "input.nn: the action has no such placeholder; did you mean `n`?"
+        );
+        assert!(refused(r#"{"city":5}"#).unwrap().contains("known are"));
+    }
 }
