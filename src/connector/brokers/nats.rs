@@ -9,6 +9,7 @@ use super::address::BrokerAddress;
 use super::connector::Transport;
 use super::connector_error::{ConnectorError, broken, unsent};
 use super::message::Message;
+use super::nats_notices::ServerNotices;
 use super::shared_connection::Timeouts;
 use super::tls;
 use super::topics::Destination;
@@ -17,16 +18,14 @@ use crate::resources::BrokerConfig;
 use async_nats::client::{PublishErrorKind, RequestErrorKind};
 use async_nats::jetstream::context::{Context, ContextBuilder, PublishErrorKind as StoreErrorKind};
 use async_nats::{
-    Client, ConnectError, ConnectErrorKind, ConnectOptions, Event, HeaderMap, HeaderName, HeaderValue,
-    ReconnectToServer, Request, ServerAddr, ServerError,
+    Client, ConnectError, ConnectErrorKind, ConnectOptions, HeaderMap, HeaderName, HeaderValue, ReconnectToServer,
+    Request, ServerAddr,
 };
 use async_trait::async_trait;
 use serde_json::json;
-use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
-use tokio::sync::Notify;
+use std::time::Duration;
 
 /// What tokio says of a queue without a reader, as the client's is for a moment before its connection counts as closed. The type of
 /// the error names one of the client's own.
@@ -35,10 +34,6 @@ const CLIENT_IS_GONE: &str = "channel closed";
 const PING_INTERVAL: Duration = Duration::from_secs(5);
 /// How long a word about missing rights may take from one task to another, once it is here.
 const NOTICE_GRACE: Duration = Duration::from_millis(25);
-/// How long what was refused is not tried again.
-const FORBIDDEN_FOR: Duration = Duration::from_secs(2);
-/// Subjects of which it is known that they may be published to.
-const MAX_REMEMBERED_SUBJECTS: usize = 1_000;
 /// What the client calls itself, unless told otherwise.
 const CLIENT_NAME: &str = "ductape";
 /// Nobody listens there.
@@ -63,114 +58,6 @@ pub(super) struct Connection {
     client: Client,
     streams: Context,
     notices: Arc<ServerNotices>,
-}
-
-/// What the server says beside answers.
-#[derive(Default)]
-struct ServerNotices {
-    notice_state: Mutex<NoticeState>,
-    changed: Notify,
-    /// How subjects of answers begin, in lower case.
-    inbox_prefix: String,
-}
-
-/// Something that the server has refused.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Violation {
-    /// Else it was a subscription.
-    is_publish: bool,
-    /// In lower case, as the client tells it.
-    subject: String,
-}
-
-impl Violation {
-    /// Reads `Permissions Violation for Publish to "subject"`, and the same for `Subscription`.
-    fn read(text: &str) -> Option<Self> {
-        let text = text.to_lowercase();
-        let (_, what) = text.split_once("permissions violation for ")?;
-        let (kind, subject) = what.split_once(" to \"")?;
-        let (subject, _) = subject.rsplit_once('"')?;
-        Some(Self {
-            is_publish: kind == "publish",
-            subject: subject.to_owned(),
-        })
-    }
-}
-
-#[derive(Default)]
-struct NoticeState {
-    /// What may not be done, and when the server said so: rights may be given later.
-    forbidden: HashMap<Violation, Instant>,
-    /// Subjects that were published to without such words.
-    allowed: HashSet<String>,
-    is_closed: bool,
-}
-
-impl ServerNotices {
-    fn notice_state(&self) -> MutexGuard<'_, NoticeState> {
-        self.notice_state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn handle_event(&self, event: &Event) {
-        match event {
-            Event::ServerError(ServerError::Other(text)) => {
-                let Some(violation) = Violation::read(text) else { return };
-                let mut notice_state = self.notice_state();
-                if notice_state.forbidden.len() >= MAX_REMEMBERED_SUBJECTS {
-                    notice_state.forbidden.clear();
-                }
-                notice_state.allowed.remove(&violation.subject);
-                notice_state.forbidden.insert(violation, Instant::now());
-            }
-            Event::Disconnected | Event::Closed => self.notice_state().is_closed = true,
-            _ => return,
-        }
-        self.changed.notify_waiters();
-    }
-
-    /// What was said against publishing to this subject, or against hearing of the answer.
-    fn permission_failure(&self, subject: &str) -> Option<Failure> {
-        let mut notice_state = self.notice_state();
-        notice_state.forbidden.retain(|_, said| said.elapsed() < FORBIDDEN_FOR);
-        let asked = Violation {
-            is_publish: true,
-            subject: subject.to_lowercase(),
-        };
-        if notice_state.forbidden.contains_key(&asked) {
-            return Some(Failure::forbidden(format!("the user may not publish to '{subject}'")));
-        }
-        // Only answers are subscribed to, and only questions after messages are published to inboxes.
-        let mut others = notice_state.forbidden.keys();
-        let inbox = others.any(|violation| !violation.is_publish || violation.subject.starts_with(&self.inbox_prefix));
-        inbox.then(|| {
-            Failure::forbidden(
-                "the user may not use the subjects that acknowledgements arrive on; allow it to publish and subscribe to `_INBOX.>`, or set `inboxPrefix`",
-            )
-        })
-    }
-
-    /// Ends when there is an objection.
-    async fn permission_denied(&self, subject: &str) -> Failure {
-        loop {
-            let changed = self.changed.notified();
-            if let Some(failure) = self.permission_failure(subject) {
-                return failure;
-            }
-            changed.await;
-        }
-    }
-
-    fn is_allowed(&self, subject: &str) -> bool {
-        self.notice_state().allowed.contains(&subject.to_lowercase())
-    }
-
-    fn mark_allowed(&self, subject: &str) {
-        let mut notice_state = self.notice_state();
-        if notice_state.allowed.len() >= MAX_REMEMBERED_SUBJECTS {
-            notice_state.allowed.clear();
-        }
-        notice_state.allowed.insert(subject.to_lowercase());
-    }
 }
 
 impl Nats {
@@ -258,10 +145,7 @@ impl Nats {
     /// One of several servers gets its share of the time there is.
     async fn connect_to(&self, address: &ServerAddr) -> Result<Connection, Failure> {
         let prefix = self.server.inbox_prefix.as_deref().unwrap_or("_INBOX");
-        let notices = Arc::new(ServerNotices {
-            inbox_prefix: prefix.to_lowercase(),
-            ..ServerNotices::default()
-        });
+        let notices = Arc::new(ServerNotices::new(prefix));
         let servers = vec![address.clone(), self.unreachable_address.clone()];
         let connect = self.options(address, &notices)?.connect(servers);
         let share = self.timeouts.connect / u32::try_from(self.addresses.len()).unwrap_or(u32::MAX);
@@ -355,9 +239,7 @@ async fn publish_to_stream(
         StoreErrorKind::WrongLastMessageId | StoreErrorKind::WrongLastSequence => {
             ConnectorError::Refused(Failure::invalid(root_cause(&error)))
         }
-        StoreErrorKind::Other
-            if connection.notices.notice_state().is_closed || root_cause(&error) == CLIENT_IS_GONE =>
-        {
+        StoreErrorKind::Other if connection.notices.is_closed() || root_cause(&error) == CLIENT_IS_GONE => {
             broken("it was closed")
         }
         // The stream's own words: full, sealed, without a leader.
@@ -430,7 +312,7 @@ impl Transport for Nats {
     }
 
     fn is_usable(&self, connection: &Self::Connection) -> bool {
-        !connection.notices.notice_state().is_closed
+        !connection.notices.is_closed()
     }
 
     async fn probe(&self, connection: &Self::Connection) -> Result<(), ConnectorError> {
@@ -467,7 +349,7 @@ impl Transport for Nats {
     }
 
     fn abandon(&self, connection: &Self::Connection) {
-        connection.notices.notice_state().is_closed = true;
+        connection.notices.close();
         // It gets an address that does not exist, so that what waits in it fails.
         let client = connection.client.clone();
         tokio::spawn(async move {
@@ -479,59 +361,6 @@ impl Transport for Nats {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn refusals_are_read_from_the_server_s_words() {
-        let read = |text: &str| Violation::read(text).map(|violation| (violation.is_publish, violation.subject));
-        for (text, expected) in [
-            (
-                "Permissions Violation for Publish to \"orders.Subscription\"",
-                Some((true, "orders.subscription")),
-            ),
-            (
-                "permissions violation for subscription to \"_inbox.x.*\"",
-                Some((false, "_inbox.x.*")),
-            ),
-            ("maximum payload exceeded", None),
-            ("permissions violation", None),
-        ] {
-            assert_eq!(
-                read(text),
-                expected.map(|(kind, subject)| (kind, subject.to_owned())),
-                "{text}"
-            );
-        }
-    }
-
-    #[test]
-    fn what_was_refused_is_about_its_subject_and_is_forgotten() {
-        let notices = ServerNotices {
-            inbox_prefix: "_inbox".to_owned(),
-            ..ServerNotices::default()
-        };
-        let say = |text: &str| notices.handle_event(&Event::ServerError(ServerError::Other(text.to_owned())));
-        notices.mark_allowed("orders.subscription");
-        say("permissions violation for publish to \"orders.subscription\"");
-        assert!(notices.permission_failure("orders.subscription").is_some());
-        assert!(!notices.is_allowed("orders.subscription"));
-        assert_eq!(notices.permission_failure("orders"), None);
-        assert_eq!(notices.permission_failure(""), None);
-        let long_ago = Instant::now().checked_sub(FORBIDDEN_FOR).unwrap();
-        notices
-            .notice_state()
-            .forbidden
-            .values_mut()
-            .for_each(|said| *said = long_ago);
-        assert_eq!(notices.permission_failure("orders.subscription"), None);
-        say("permissions violation for publish to \"_inbox.abc\"");
-        assert!(
-            notices
-                .permission_failure("orders")
-                .unwrap()
-                .message
-                .contains("acknowledgements")
-        );
-    }
 
     #[test]
     fn headers_that_the_client_would_panic_at_are_refused() {
