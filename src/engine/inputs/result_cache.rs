@@ -154,7 +154,7 @@ impl ResultCache {
     pub async fn mark_cleared(store: &dyn Store, space: &str, now: Millis) -> Result<()> {
         let entry = Entry {
             at: cleared_mark(space),
-            value: serde_json::to_string(&Uuid::now_v7()).unwrap_or_default().into(),
+            value: format!("\"{}\"", Uuid::now_v7()).into(),
             expires: now.saturating_add(CLEARED_MARK_MS),
         };
         store.put_entry(entry).await
