@@ -22,7 +22,7 @@ pub async fn explain(engine: &Engine, id: &str) -> Result<String> {
     let found = engine.store.run_location(&id, MAX_COUNTED_AHEAD).await?;
     let found = found.ok_or_else(|| not_found(&id.to_string()))?;
     let route = route_of(engine, found.record.route).await?;
-    let (handler, left_to_handlers) = handler_state(engine, &route, &found.record.input);
+    let (handler, left_to_handlers) = handler_state(engine, &route);
     let facts = Facts {
         now: engine.clock.now(),
         found: &found,
@@ -59,16 +59,13 @@ fn worker_state(engine: &Engine) -> WorkerState {
 }
 
 /// What there is for a job, and why nothing built in does it though a definition names its route.
-fn handler_state(engine: &Engine, route: &Route, input: &str) -> (HandlerState, Option<Box<str>>) {
+fn handler_state(engine: &Engine, route: &Route) -> (HandlerState, Option<Box<str>>) {
     if !engine.routing.admits(route) {
         return (HandlerState::Excluded, None);
     }
     let Some(registration) = engine.routing.find(route) else {
         return (HandlerState::NoHandler, engine.routing.why_left(route));
     };
-    if let Some(why) = registration.handler.why_left(route, input) {
-        return (HandlerState::NoHandler, Some(why));
-    }
     let (running, concurrency) = registration.slot_usage();
     (HandlerState::Handler { running, concurrency }, None)
 }

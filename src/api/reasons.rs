@@ -211,8 +211,8 @@ fn not_yet(facts: &Facts<'_>) -> Option<Reason> {
         Some(RunStatus::Crashed) if waits => reason("WAITING_FOR_RETRY", after_crash(record, &when)),
         Some(RunStatus::Snoozed) if waits => {
             let message = format!(
-                "its next attempt is at {when}: its handler asked for that, or a process put it back that cannot read its input, \
-                 has no handler for all of it, or whose clock is behind"
+                "its next attempt is at {when}: its handler asked for that, or a process put it back that cannot read its input or \
+                 whose clock is behind"
             );
             reason("SNOOZED", message)
         }

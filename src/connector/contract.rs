@@ -3,7 +3,6 @@
 use super::{Call, Failure};
 use crate::engine::inputs::ExpressionResolver;
 use crate::engine::routing::Pattern;
-use crate::model::Route;
 use async_trait::async_trait;
 use std::fmt;
 use std::sync::Arc;
@@ -57,11 +56,6 @@ pub trait Definition: Send + Sync {
     /// What of it is left to handlers, since its type has no connector.
     fn left_to_handlers(&self) -> Vec<LeftToHandlers> {
         Vec::new()
-    }
-
-    /// The type without a connector that a job asks for by its input, though its route is served.
-    fn type_asked_for(&self, _route: &Route, _input: &str) -> Option<&'static str> {
-        None
     }
 
     /// Resolves the secrets and prepares a client. Need not connect: the first call may do that.

@@ -10,11 +10,8 @@ use crate::connector::limits::{CLOSE_TIMEOUT, MAX_CONCURRENT_CHECKS};
 use crate::engine::inputs::ExpressionResolver;
 use crate::engine::routing::{Lane, Pattern};
 use crate::engine::steps::Steps;
-use crate::engine::{
-    Attempt, GatheredWarnings, HandlerFailure, HandlerSpec, Level, Logger, NativeHandler, NativeWork, Reply,
-};
+use crate::engine::{Attempt, HandlerFailure, HandlerSpec, Level, Logger, NativeHandler, NativeWork, Reply};
 use crate::error::{Error, ErrorCode};
-use crate::model::Route;
 use crate::store::Store;
 use async_trait::async_trait;
 use futures_util::StreamExt;
@@ -170,9 +167,6 @@ impl RegisteredResource {
     }
 }
 
-/// After this time a job that is left to handlers is offered again, to whichever process claims it, ms.
-const LEFT_JOB_DELAY_MS: i64 = 15_000;
-
 fn not_built_in(type_name: &str) -> String {
     format!("the type '{type_name}' of the resource is not built in")
 }
@@ -181,37 +175,17 @@ fn not_built_in(type_name: &str) -> String {
 struct ConnectorWork {
     resource: Arc<RegisteredResource>,
     logger: Arc<dyn Logger>,
-    /// About jobs that are left to handlers, of all resources.
-    warnings: Arc<GatheredWarnings>,
     /// Not kept open by it: a store in memory ends with its last user.
     store: Weak<dyn Store>,
 }
 
 #[async_trait]
 impl NativeWork for ConnectorWork {
-    fn why_left(&self, route: &Route, input: &str) -> Option<Box<str>> {
-        let asked_for = self.resource.definition.type_asked_for(route, input);
-        asked_for.map(|type_name| not_built_in(type_name).into())
-    }
-
     fn hold(&self) -> Option<Duration> {
         self.resource.circuit().wait(Instant::now())
     }
 
     async fn run(&self, attempt: &Attempt) -> Result<Reply, HandlerFailure> {
-        if let Some(why) = self.why_left(&attempt.route, &attempt.run.input) {
-            let message = format!(
-                "job {} ({}) asks for what this process has no handler for: {why}; it is left for one that has",
-                attempt.run.id, attempt.route
-            );
-            self.warnings.warn(&self.logger, &message, |count| {
-                format!(
-                    "{count} more attempts ask for types of resources that are not built in, and wait for a handler"
-                )
-            });
-            // No attempt is spent, since nothing was tried.
-            return Ok(Reply::Snooze(LEFT_JOB_DELAY_MS));
-        }
         let steps = Steps::new(Weak::clone(&self.store), attempt);
         let began = Instant::now();
         let answer = self.resource.run(attempt, &steps).await;
@@ -263,13 +237,11 @@ impl Registry {
     /// What the resources serve, for the engine; jobs that wait in this store.
     #[must_use]
     pub fn targets(&self, store: &Arc<dyn Store>, logger: &Arc<dyn Logger>) -> Vec<HandlerSpec> {
-        let warnings = Arc::<GatheredWarnings>::default();
         let mut all = Vec::new();
         for resource in &self.resources {
             let handler = NativeHandler::new(ConnectorWork {
                 resource: Arc::clone(resource),
                 logger: Arc::clone(logger),
-                warnings: Arc::clone(&warnings),
                 store: Arc::downgrade(store),
             });
             all.extend(resource.definition.targets().into_iter().map(|target| HandlerSpec {

@@ -187,11 +187,6 @@ pub trait Handler: Send + Sync {
         Vec::new()
     }
 
-    /// Why it leaves a job with this input to others, though it has the job's route.
-    fn why_left(&self, _route: &Route, _input: &str) -> Option<Box<str>> {
-        None
-    }
-
     /// For how long no attempt is to be made, since those before found no connection; zero: one at a time. `None`: any number.
     /// Asked for with each claim.
     fn hold(&self) -> Option<Duration> {

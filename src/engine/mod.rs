@@ -32,7 +32,6 @@ pub use events::announcer::{Announcer, EventDeferral, EventKind, JobEvent, Liste
 pub use events::public_event::event_json;
 pub use events::scheduled_events::ScheduledEvents;
 pub use failpoint::Failpoints;
-pub use gathered_warnings::GatheredWarnings;
 pub use handler::{AbortReason, Attempt, FeaturePart, Handler, HandlerFailure, Invocation, Level, Logger, Reply};
 pub use maintain::{outbox_relay, retention_sweeper};
 pub use run::native::{NativeHandler, NativeWork};

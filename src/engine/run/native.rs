@@ -23,11 +23,6 @@ pub trait NativeWork: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// Why it leaves a job with this input to others, though it has the job's route.
-    fn why_left(&self, _route: &Route, _input: &str) -> Option<Box<str>> {
-        None
-    }
-
     /// For how long no attempt is to be made, since those before found no connection; zero: one at a time. `None`: any number.
     fn hold(&self) -> Option<Duration> {
         None
@@ -64,10 +59,6 @@ fn lock(tasks: &InFlightTasks) -> MutexGuard<'_, HashMap<Token, AbortHandle>> {
 impl<W: NativeWork> Handler for NativeHandler<W> {
     fn required_routes(&self, route: &Route) -> Vec<Route> {
         self.work.required_routes(route)
-    }
-
-    fn why_left(&self, route: &Route, input: &str) -> Option<Box<str>> {
-        self.work.why_left(route, input)
     }
 
     fn hold(&self) -> Option<Duration> {

@@ -1,9 +1,9 @@
 //! Who gets a message by a provider: the addresses of a job, without duplicates, and the names of their steps. Pure.
 
 use crate::connector::Failure;
+use crate::text::hex::hex;
 use ring::digest;
 use std::collections::HashSet;
-use std::fmt::Write;
 
 /// Most recipients of one job: a run may have a thousand steps, and each recipient takes one, or two after a manual retry.
 const MAX_RECIPIENTS: usize = 490;
@@ -93,12 +93,4 @@ fn digest_of(key: &str, address: &str) -> [u8; 16] {
     let mut id = [0; 16];
     id.iter_mut().zip(digest.as_ref()).for_each(|(to, from)| *to = *from);
     id
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

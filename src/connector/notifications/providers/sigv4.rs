@@ -3,8 +3,8 @@
 //!
 //! For requests without a query. What finds credentials where a machine has them is elsewhere: here a definition names them.
 
-use super::recipients::hex;
 use super::request::ApiRequest;
+use crate::text::hex::hex;
 use reqwest::Url;
 use ring::digest::{SHA256, digest};
 use ring::hmac;
