@@ -215,6 +215,41 @@ export type FeatureDispatchInputs =
   | Renamed<IFeatureDispatchInput, 'tag', 'feature'>
   | Renamed<IFeatureDispatchInput, 'tag', 'workflow'>;
 
+/**
+ * Content of a notification by the other documented names: one recipient may stand for a list of them, and a literal text for the values
+ * of a template.
+ */
+export interface INotificationAliases {
+  push_notification?: {
+    device_tokens?: string[] | string;
+    device_token?: string[] | string;
+    tokens?: string[] | string;
+    title?: Record<string, unknown> | string;
+    body?: Record<string, unknown> | string;
+    data?: Record<string, unknown>;
+  };
+  email?: {
+    recipients?: string[] | string;
+    to?: string[] | string;
+    subject?: Record<string, unknown>;
+    template?: Record<string, unknown>;
+  };
+  sms?: {
+    recipients?: string[] | string;
+    to?: string[] | string;
+    phones?: string[] | string;
+    phone?: string[] | string;
+    body?: Record<string, unknown> | string;
+    message?: Record<string, unknown> | string;
+  };
+  callback?: INotificationRequest['callback'];
+}
+
+/** What `ductape.notifications` takes. */
+export type NotificationDispatchInputs =
+  | INotificationDispatchInput
+  | (Omit<INotificationDispatchInput, 'input'> & { input: INotificationAliases });
+
 /** What `ductape.events` takes. */
 export type PublishDispatchInputs =
   | IPublishDispatchInput
@@ -1642,7 +1677,7 @@ export declare class Ductape {
   /** Features. */
   readonly features: FeaturesNamespace;
   /** Notifications. */
-  readonly notifications: JobNamespace<INotificationDispatchInput, INotificationTarget, INotificationRequest>;
+  readonly notifications: JobNamespace<NotificationDispatchInputs, INotificationTarget, INotificationRequest>;
   /** Storage operations. */
   readonly storage: JobNamespace<
     IStorageDispatchInput | IStorageOperationDispatchInput | IStorageHandlerDispatchInput,

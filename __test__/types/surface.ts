@@ -24,7 +24,7 @@ import Default, {
   type IJobList,
   type IJobOptions,
   type IJobStats,
-  type INotificationDispatchInput,
+  type NotificationDispatchInputs,
   type IScheduleOptions,
   type IStorageDispatchInput,
   type IStorageHandlerDispatchInput,
@@ -51,7 +51,7 @@ export type Exports = [
 export type Namespaces = [
   Expect<Equals<Taken<Ductape['actions']>, DispatchInput<ActionDispatchInputs>>>,
   Expect<Equals<Taken<Ductape['features']>, DispatchInput<FeatureDispatchInputs>>>,
-  Expect<Equals<Taken<Ductape['notifications']>, DispatchInput<INotificationDispatchInput>>>,
+  Expect<Equals<Taken<Ductape['notifications']>, DispatchInput<NotificationDispatchInputs>>>,
   Expect<
     Equals<
       Taken<Ductape['storage']>,
@@ -234,6 +234,15 @@ export async function documentedForms(ductape: Ductape, order: Order): Promise<I
   await ductape.databases.action.dispatch({ database: 'd', action: 'a', input: order });
   await ductape.databases.dispatch({ database: 'd', action: 'insert', input: { table: 't', data: {} } });
   await ductape.graphs.action.dispatch({ graph: 'g', action: 'a', input: order });
+  await ductape.notifications.dispatch({
+    notification: 'n',
+    event: 'e',
+    input: {
+      email: { to: 'a@b.example' },
+      sms: { phone: '+1', message: 'Hello' },
+      push_notification: { device_token: 't', title: 'Hello' },
+    },
+  });
   await ductape.jobs.list({ from: at, to: new Date() });
   await ductape.jobs.reschedule('a', { every: 1_000, timezone: 'UTC', endDate: at });
   await ductape.jobs.preview('0 2 * * *', { from: at });
