@@ -340,3 +340,25 @@ async fn an_overdue_run_is_kept_when_details_of_its_schedule_change_and_when_its
         }
     }
 }
+
+/// Processes dispatch their recurring jobs at every start; one that is slow to reach the store asks for a time that is over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_occurrence_is_not_run_again_when_the_job_ended_while_it_was_dispatched_again() {
+    let recurrence = Recurrence {
+        start_at: Some(NINE),
+        end_at: Some(NINE + HOUR),
+        ..cron("0 * * * *")
+    };
+    let end = NINE + HOUR;
+    for (store, schema) in stores("the_last_occurrence_is_not_run_again").await {
+        let id = dispatch(&store, &recurrence, DOWN).await;
+        assert_eq!(work(&store, NINE, &id).await, [(NINE, 0)]);
+        assert_eq!(work(&store, end, &id).await, [(end, 0)]);
+        dispatch(&store, &recurrence, end - 20).await;
+        assert_eq!(work(&store, end + 30, &id).await, []);
+        // Dispatched anew by a clock that says so, it begins anew.
+        dispatch(&store, &recurrence, DOWN).await;
+        assert_eq!(work(&store, NINE, &id).await, [(NINE, 0)]);
+        close(store, schema).await;
+    }
+}

@@ -106,6 +106,7 @@ macro_rules! store_contract {
         });
         $crate::store::contract::store_contract!(@tests $make, moves: {
             a_replaced_series_moves_as_the_caller_computes_it,
+            a_series_without_a_next_point_tells_its_last_one,
             attempts_of_a_series_are_told_until_their_process_was_last_seen,
             series_that_are_passed_over_are_left_out,
             a_claim_with_a_planner_brings_the_run_that_fell_due,

@@ -36,11 +36,17 @@ pub struct SeriesSnapshot {
     pub settled: Settled,
     /// Whether it has ended.
     pub ended: bool,
-    /// The last point that is accounted for, or the time of the dispatch; only told by [`super::Store::series_after`].
+    /// The last point that is accounted for. Told for changes of series that have no next point or are over, and by
+    /// [`super::Store::series_after`], there not before the time of the dispatch.
     pub accounted_to: Option<Millis>,
 }
 
 impl SeriesSnapshot {
+    /// For a change it matters what the last point was, since no next one tells it.
+    pub(in crate::store) fn tells_accounted_to(&self) -> bool {
+        self.ended || self.next_at.is_none()
+    }
+
     /// The same, in the knowledge that nothing was being done within these spans, though runs began before and ended later.
     #[must_use]
     pub fn idle_within(&self, spans: &[Span]) -> Cow<'_, Self> {

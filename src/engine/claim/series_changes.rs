@@ -17,6 +17,8 @@ use crate::store::{
 const MAX_POINTS: usize = 100_000;
 /// Most points ahead that keep their place in another schedule.
 const MAX_KEPT: usize = 1_000;
+/// Within this time a change reaches the store, ms: what its schedule ran meanwhile was later than the change is.
+const MAX_UNDERWAY_MS: i64 = 60_000;
 
 /// A stored series with its schedule.
 struct Known<'a> {
@@ -151,8 +153,11 @@ pub fn replaced(series: &SeriesSnapshot, new: &Recurrence, first: Option<Millis>
         },
         ..SeriesAdvance::unchanged(series)
     };
-    let known = Known::read(series).or_else(|| Known::of_next_point(series, new));
-    let Some(known) = known.filter(|_| !series.ended) else {
+    if series.ended {
+        let spans = Known::read(series).map(|known| known.settled_until(series.accounted_to, &series.settled, now));
+        return with(begun_anew(spans.unwrap_or_default()), new.clone());
+    }
+    let Some(known) = Known::read(series).or_else(|| Known::of_next_point(series, new)) else {
         return with(begun_anew(Vec::new()), new.clone());
     };
     if let (Some(next_at), Some(anchored)) = (series.next_at, known.on_same_grid(new, now)) {
@@ -167,20 +172,28 @@ pub fn replaced(series: &SeriesSnapshot, new: &Recurrence, first: Option<Millis>
 }
 
 impl Known<'_> {
-    /// The points later than `now` that have their place already: skipped on request, as a rule. Another schedule that has them does not
+    /// The points from `now` on that have their place already: skipped on request, as a rule. Another schedule that has them does not
     /// run them again.
     fn settled_ahead(&self, advance: &SeriesAdvance, now: Millis) -> Vec<Span> {
-        let places = Places::new(&advance.settled);
         let Some(next_at) = advance.next_at else {
-            return Vec::new();
+            return self.settled_until(self.series.accounted_to, &advance.settled, now);
         };
-        let last = advance
-            .settled
-            .spans
-            .iter()
-            .map(|(_, to)| *to)
-            .fold(next_at, Millis::max);
-        let first = self.timetable.after(now);
+        self.settled_before(next_at, &advance.settled, now)
+    }
+
+    /// The same of a schedule without a next point, which has dealt with all up to `last`: with such as fell due while the change was
+    /// on its way. By a clock that is an hour behind what is much later is still to come.
+    fn settled_until(&self, last: Option<Millis>, settled: &Settled, now: Millis) -> Vec<Span> {
+        let Some(last) = last else { return Vec::new() };
+        let end = last.min(now.saturating_add(MAX_UNDERWAY_MS)).saturating_add(1);
+        self.settled_before(end, settled, now)
+    }
+
+    fn settled_before(&self, next_at: Millis, settled: &Settled, now: Millis) -> Vec<Span> {
+        let places = Places::new(settled);
+        let last = settled.spans.iter().map(|(_, to)| *to).fold(next_at, Millis::max);
+        // The first point of the other schedule can be now.
+        let first = self.timetable.after(now.saturating_sub(1));
         std::iter::successors(first, |at| self.timetable.after(*at))
             .take_while(|at| *at <= last)
             .take(MAX_KEPT)

@@ -64,6 +64,42 @@ pub async fn a_replaced_series_moves_as_the_caller_computes_it(s: &TestStore) {
     assert_eq!(gaps, [skipped(&before, T0 + 1_000)]);
 }
 
+/// The last point that is accounted for is told when no next one tells it.
+pub async fn a_series_without_a_next_point_tells_its_last_one(s: &TestStore) {
+    let replaced_when = |now| InsertParams {
+        jobs: vec![series("x")],
+        all_or_nothing: false,
+        now,
+        since: std::time::Instant::now(),
+        replaced: |series, new, _, _| SeriesMove {
+            recurrence: Some(new.clone()),
+            ..SeriesMove::of(SeriesAdvance {
+                next_at: series.accounted_to,
+                ..SeriesAdvance::unchanged(series)
+            })
+        },
+    };
+    s.add(series("x")).await;
+    s.run_due_occurrence(T0, None).await;
+    let inserted = s.store.insert(replaced_when(T0 + 1)).await.unwrap();
+    assert!(matches!(&inserted[..], [Inserted::Replaced(summary)] if summary.next_run_at == Some(T0)));
+    let series = s.due_series(T0).await.remove(0);
+    let gap = OccurrenceGap {
+        kind: GapKind::Misfire,
+        first: T0,
+        last: T0 + 70,
+        count: 2,
+    };
+    let over = SeriesAdvance {
+        gaps: vec![gap],
+        next_at: None,
+        ..SeriesAdvance::unchanged(&series)
+    };
+    s.store.advance(T0 + 80, vec![over]).await.unwrap();
+    let inserted = s.store.insert(replaced_when(T0 + 90)).await.unwrap();
+    assert!(matches!(&inserted[..], [Inserted::Replaced(summary)] if summary.next_run_at == Some(T0 + 70)));
+}
+
 /// What a store tells of when a run was being done.
 pub async fn attempts_of_a_series_are_told_until_their_process_was_last_seen(s: &TestStore) {
     s.add(series("x")).await;

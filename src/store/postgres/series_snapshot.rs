@@ -10,6 +10,7 @@ use crate::store::rules::busy::{self, BUSY_RUNS, MAX_BUSY_ATTEMPTS, PROMPT_MS, P
 use crate::store::{InstanceId, JobSeq, SeriesSnapshot, Settled};
 use tokio_postgres::Row;
 
+const SELECT_GAPS_END: &str = include_str!("sql/select_gaps_end.sql");
 const SELECT_BUSY: &str = include_str!("sql/select_busy.sql");
 
 /// A series that is locked, for a change of it.
@@ -24,7 +25,12 @@ pub(super) async fn of(
     let snapshot = state.snapshot(job, &series.spec, &series.settled);
     let mut snapshots = [(snapshot, state.runs)];
     add_busy(session, &mut snapshots, None, now).await?;
-    let [(snapshot, _)] = snapshots;
+    let [(mut snapshot, _)] = snapshots;
+    if snapshot.tells_accounted_to() {
+        let gaps = session.query_opt(SELECT_GAPS_END, &[&snapshot.job]).await?;
+        let gap: Option<Millis> = gaps.map(|row| row.try_get(0)).transpose()?.flatten();
+        snapshot.accounted_to = series.last_at.max(gap);
+    }
     Ok(snapshot)
 }
 

@@ -10,6 +10,7 @@ use crate::store::{InstanceId, SeriesSnapshot};
 use rusqlite::Connection;
 
 const SELECT_ATTEMPTS_SINCE: &str = include_str!("sql/select_attempts_since.sql");
+const SELECT_GAPS_END: &str = include_str!("sql/select_gaps_end.sql");
 const SELECT_CLAIMS_OF_JOB: &str = include_str!("sql/select_claims_of_job.sql");
 
 /// A series whose row is read, for a change of it.
@@ -18,6 +19,12 @@ pub(super) fn of(connection: &Connection, job: &JobKey, series: &Series, now: Mi
     let id = jobs::id_of(connection, job.seq)?;
     let mut snapshot = state.snapshot((job.seq, id), &series.spec, &series.settled);
     add_busy(connection, &mut snapshot, state.runs, None, now)?;
+    if snapshot.tells_accounted_to() {
+        let gap: Option<Millis> = connection
+            .prepare_cached(SELECT_GAPS_END)?
+            .query_row([job.seq], |row| row.get(0))?;
+        snapshot.accounted_to = series.last_at.max(gap);
+    }
     Ok(snapshot)
 }
 

@@ -398,3 +398,51 @@ fn the_overdue_point_of_a_schedule_that_cannot_be_computed_has_its_place_when_an
         assert_eq!((moved.next_at, moved.after_live_runs), (first, false));
     }
 }
+
+#[test]
+fn a_series_that_ended_while_it_was_dispatched_again_does_not_run_its_last_point_twice() {
+    let end = START + 3 * HOUR;
+    let rule = Recurrence {
+        start_at: Some(START),
+        end_at: Some(end),
+        ..hourly()
+    };
+    // Dispatched a little before the end, stored a little after it.
+    let now = end - 20;
+    for (ended, live) in [(true, 0), (false, 1)] {
+        let over = SeriesSnapshot {
+            next_at: None,
+            ended,
+            live,
+            accounted_to: Some(end),
+            ..series(&rule, end, live)
+        };
+        let moved = replaced(&over, &rule, Some(end), now).advance;
+        let begun = SeriesSnapshot {
+            ended: false,
+            ..after(&over, &moved)
+        };
+        let planned = super::super::recurrence::plan(&rule, &begun, end + 30)
+            .unwrap()
+            .unwrap();
+        assert_eq!((planned.occurrences.len(), planned.gaps.len()), (0, 0), "{ended}");
+        // What is much later was run by another clock, and is still to come.
+        let earlier = replaced(&over, &rule, Some(START + HOUR), START + 5).advance;
+        assert_eq!((earlier.next_at, earlier.settled.spans.len()), (Some(START + HOUR), 0));
+    }
+}
+
+#[test]
+fn another_schedule_that_begins_at_the_point_of_the_old_one_does_not_run_it_again() {
+    let now = START + 2 * HOUR;
+    let every_two = Recurrence {
+        start_at: Some(START),
+        ..Recurrence::new(Rule::Every {
+            interval: 2 * HOUR,
+            anchor: START,
+        })
+    };
+    let moved = replaced(&series(&hourly(), now, 0), &every_two, Some(now), now).advance;
+    assert_eq!(moved.occurrences.len(), 1);
+    assert_eq!(moved.settled.spans, [(now, now)]);
+}

@@ -1,0 +1,1 @@
+SELECT max(last) FROM ductape.gaps WHERE job = $1

@@ -1,0 +1,1 @@
+SELECT max(last) FROM gaps WHERE job = ?1
