@@ -1,13 +1,22 @@
 'use strict';
 // The public classes. What they do is in `lib/`, and all else in Rust, behind the native class `Ductape`.
 
-const { version } = require('./package.json');
-const { Bridge } = require('./lib/bridge.js');
 const { DuctapeError, refuse } = require('./lib/errors.js');
-const { reported, withInherited } = require('./lib/json.js');
-const { loadNative } = require('./lib/native.js');
-const { caches, clock, jobs, namespaces, resources, sessions } = require('./lib/namespaces.js');
-const { forgetOnSignal, stopOnSignal } = require('./lib/signals.js');
+require('./lib/timers.js');
+
+/** What instances are made of: loaded with the first one, so that importing the package costs next to nothing. */
+let parts;
+const loadParts = () => {
+  parts ??= {
+    ...require('./lib/bridge.js'),
+    ...require('./lib/json.js'),
+    ...require('./lib/native.js'),
+    ...require('./lib/namespaces.js'),
+    ...require('./lib/signals.js'),
+    version: require('./package.json').version,
+  };
+  return parts;
+};
 
 class Ductape {
   #bridge;
@@ -27,6 +36,7 @@ class Ductape {
       const got = options === null ? 'null' : typeof options;
       throw new DuctapeError('VALIDATION_ERROR', `options: must be an object, got ${got}`);
     }
+    const { Bridge, caches, clock, jobs, loadNative, namespaces, resources, sessions, version } = loadParts();
     const bridge = new Bridge(options);
     this.#bridge = bridge;
     Object.assign(this, namespaces(bridge));
@@ -46,7 +56,7 @@ class Ductape {
   async start(options = {}) {
     await this.#bridge.call('start');
     this.#bridge.hold(true);
-    if (options.signals !== false && !this.#closed) stopOnSignal(this.#worker);
+    if (options.signals !== false && !this.#closed) parts.stopOnSignal(this.#worker);
   }
 
   drain(options) {
@@ -58,6 +68,7 @@ class Ductape {
   }
 
   static async restore(options) {
+    const { Bridge, reported, withInherited } = loadParts();
     const { from, to, ...rest } = reported('options', () => withInherited(options ?? {}));
     const unknown = Object.keys(rest);
     if (unknown.length > 0 || typeof to !== 'string') {
@@ -99,7 +110,7 @@ class Ductape {
       throw error;
     } finally {
       if (closed) {
-        forgetOnSignal(this.#worker);
+        parts.forgetOnSignal(this.#worker);
         await this.#bridge.end();
       } else {
         this.#closed = undefined;

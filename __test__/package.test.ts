@@ -79,6 +79,7 @@ describe('the packed package', () => {
       'lib/steps.js',
       'lib/storage.js',
       'lib/text.js',
+      'lib/timers.js',
       'lib/wait.js',
       'native.d.ts',
       'native.js',
@@ -120,6 +121,19 @@ describe('the packed package', () => {
       // What compilers look for when they turn a default import into require().
       compiled: true,
     });
+  });
+
+  it('loads four small files on import, and the rest with the first instance', async () => {
+    const { printed } = await evaluate(
+      'loaded.cjs',
+      `const loaded = () => Object.keys(require.cache).filter((file) => /node_modules.ductape/.test(file));
+       const { Ductape } = require('ductape');
+       const imported = loaded().map((file) => require('node:path').basename(file)).sort();
+       const ductape = new Ductape({ store: 'memory:', worker: false });
+       const rest = loaded().length > 15;
+       ductape.close().then(() => console.log(JSON.stringify({ imported, rest })));`,
+    );
+    expect(printed).toEqual({ imported: ['errors.js', 'index.js', 'text.js', 'timers.js'], rest: true });
   });
 
   it.each([

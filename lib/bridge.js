@@ -1,10 +1,6 @@
 'use strict';
 // The traffic of one instance with its native side: calls, promises, messages.
 
-// Taken here, so that fake timers installed later do not stop the traffic with the native side.
-const { setImmediate } = require('node:timers');
-const { performance } = require('node:perf_hooks');
-const monotonicNow = performance.now.bind(performance);
 const { Attempts } = require('./attempts.js');
 const { AnswerBatch, DispatchBatch } = require('./batches.js');
 const { CallContext } = require('./call-context.js');
@@ -29,6 +25,7 @@ const { DISPATCH_FORM, MESSAGE, dispatchLine, queuedJob, secretAnswer } = requir
 const { RESERVED_PREFIX } = require('./step-records.js');
 const { prepareInput } = require('./storage.js');
 const { logged } = require('./text.js');
+const { monotonicNow, setImmediate } = require('./timers.js');
 
 /** Messages handled in one macrotask, so that a flood of them does not starve the event loop. */
 const MAX_TURN_MESSAGES = 2000;

@@ -1,8 +1,7 @@
 'use strict';
 // Steps that earlier attempts finished resolve in the order in which they were finished: a race has the same winner again.
 
-// Taken here, so that fake timers installed later do not stop it.
-const { setImmediate } = require('node:timers');
+const { setImmediate } = require('./timers.js');
 
 const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
 

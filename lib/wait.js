@@ -2,8 +2,7 @@
 // Bounds in time. Knows neither jobs nor the native side.
 
 const { setMaxListeners } = require('node:events');
-// Taken here, so that fake timers installed later do not stop a step.
-const { setTimeout, clearTimeout } = require('node:timers');
+const { setTimeout, clearTimeout } = require('./timers.js');
 
 /** Longest time of a timer, ms: Node fires one that is longer at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
