@@ -1019,6 +1019,84 @@ export interface IJobFilter {
   namespace?: JobNamespaceName;
 }
 
+/** Which jobs and runs {@link Jobs.getStats} counts. */
+export interface IJobStatsFilter extends IJobFilter {
+  /**
+   * The beginning of a span of time. With it, or with `to`, `total` counts dispatches within the span, and `completed`, `failed` and what
+   * follows from them count runs that ended within it; the others say how it is now. To the minute; to the hour in ranges above 48 hours or
+   * older than the minutes that are kept.
+   */
+  from?: Time;
+  /** The end of that span; default now. */
+  to?: Time;
+}
+
+/** How long figures over time are kept, in ms. */
+export interface MetricsOptions {
+  /** Those of minutes; default 48 hours. */
+  keepMinutes?: number;
+  /** Those of hours; default 90 days. */
+  keepHours?: number;
+}
+
+/** Which figures {@link Jobs.metrics} tells; an omitted field means all. */
+export interface IMetricsOptions extends IJobFilter {
+  /** Jobs whose target has these fields. */
+  target?: IJobTarget;
+  /** The first minute or hour; default an hour before `to`. */
+  from?: Time;
+  /** The last one; default now. */
+  to?: Time;
+  /** What a point stands for; default a minute in ranges up to six hours, else an hour. At most 2,880 points. */
+  resolution?: 'minute' | 'hour';
+}
+
+/** Times in ms: exact, but for the percentiles, which are off by at most an eighth. */
+export interface IMetricsTimes {
+  count: number;
+  mean: number;
+  p50: number;
+  p95: number;
+  p99: number;
+  max: number;
+}
+
+/** What happened to jobs in a span of time. */
+export interface IMetricsFigures {
+  /** Dispatches that made a job, or replaced one. */
+  dispatched: number;
+  /** Runs that completed. */
+  completed: number;
+  /** Runs that failed for good. */
+  failed: number;
+  /** Attempts that failed and were to be tried again. */
+  retried: number;
+  /** Attempts that put themselves off. */
+  snoozed: number;
+  /** Attempts that ended with their process. */
+  crashed: number;
+  /** How long attempts took; `null`: none ended. */
+  duration: IMetricsTimes | null;
+  /** How much later than due attempts began; `null`: none ended. */
+  lateness: IMetricsTimes | null;
+}
+
+/** The answer of {@link Jobs.metrics}. */
+export interface IMetrics {
+  /** Beginning of the first point that was asked for, ms. */
+  from: number;
+  /** Beginning of the last one, ms. */
+  to: number;
+  resolution: 'minute' | 'hour';
+  total: IMetricsFigures;
+  /** The minutes or hours in which something happened, in their order; `at` is the beginning, ms. */
+  points: Array<IMetricsFigures & { at: number }>;
+  /** By target, at most 1,000, those with the most attempts first. */
+  targets: Array<
+    IMetricsFigures & { namespace: JobNamespaceName; product: string; env: string; target: Record<string, string> }
+  >;
+}
+
 /** Conditions for jobs; all of them must hold. */
 export interface IJobConditions extends IJobFilter {
   /** One status or several. An empty list is refused by what changes jobs; in `list` it is no condition, as with `tags`. */
@@ -1369,8 +1447,14 @@ export interface Jobs {
   delete(id: string): Promise<void>;
   /** Deletes all jobs that match, as `delete` does. */
   deleteMany(filter: IJobManyFilter): Promise<IJobCount>;
-  /** Counts jobs as they stand now. */
-  getStats(filter?: IJobFilter): Promise<IJobStats>;
+  /** Counts jobs as they stand now, or runs within a span of time. */
+  getStats(filter?: IJobStatsFilter): Promise<IJobStats>;
+  /**
+   * What happened over time: dispatches, how runs went, how long they took, how late they began. Each process adds up what it does
+   * and writes it once a minute and when it closes; this one does so before it answers. The last minute of a process that was killed
+   * is missing.
+   */
+  metrics(options?: IMetricsOptions): Promise<IMetrics>;
   /** What the job's handler logged, oldest line first; the last 1,000 lines are kept. */
   logs(id: string): Promise<IJobLogLine[]>;
   /**
@@ -1499,6 +1583,11 @@ export interface DuctapeOptions {
   clock?: 'system' | 'manual' | ManualClockOptions;
   /** How long ended jobs are kept; `false` = for ever. */
   retention?: RetentionOptions | false;
+  /**
+   * Whether dispatches and runs are counted over time, for {@link Jobs.metrics}, and for how long that is kept. Default `true`:
+   * minutes for 48 hours, hours for 90 days.
+   */
+  metrics?: boolean | MetricsOptions;
   /**
    * What a resolved dispatch has survived: a crash of the machine (`'full'`, default) or only one of the process
    * (`'relaxed'`, faster).

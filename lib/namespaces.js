@@ -62,6 +62,7 @@ const jobs = (bridge) => ({
   delete: (id) => bridge.call('jobs.delete', { id }),
   deleteMany: (filter) => bridge.call('jobs.deleteMany', { filter }),
   getStats: (filter) => bridge.call('jobs.getStats', { '': filter }),
+  metrics: (options) => bridge.call('jobs.metrics', { '': options }),
   logs: (id) => bridge.call('jobs.logs', { id }),
   getHistory: (id, options) => bridge.call('jobs.getHistory', { id, options }),
   preview: (schedule, options) => bridge.call('jobs.preview', { schedule, options }),

@@ -5,6 +5,7 @@
 use super::fields::{Fields, truncated};
 use super::schedule;
 use super::schedule_warnings::warn_of_1970;
+use crate::clock::Millis;
 use crate::cron::Zone;
 use crate::engine::{Engine, Level};
 use crate::model::{Namespace, Status};
@@ -30,6 +31,20 @@ pub const CONDITION_FIELDS: [&str; 9] = [
 /// Reads the conditions; the routes of the store must be known to the engine.
 pub fn read_conditions(engine: &Engine, fields: &mut Fields<'_>) -> ListFilter {
     let routes = read_routes(engine, fields);
+    let (from, to) = read_range(engine, fields);
+    ListFilter {
+        statuses: read_statuses(fields),
+        recurring: fields.boolean("recurring"),
+        routes,
+        tags: fields.tags("tags", MAX_TAGS).unwrap_or_default(),
+        from,
+        to,
+        ..ListFilter::default()
+    }
+}
+
+/// Reads `from` and `to`.
+pub fn read_range(engine: &Engine, fields: &mut Fields<'_>) -> (Option<Millis>, Option<Millis>) {
     let zone = Zone::utc();
     let from = schedule::read_instant(fields, "from", Some(&zone));
     let to = schedule::read_instant(fields, "to", Some(&zone));
@@ -40,15 +55,7 @@ pub fn read_conditions(engine: &Engine, fields: &mut Fields<'_>) -> ListFilter {
     if from.zip(to).is_some_and(|(from, to)| from > to) {
         fields.problem("from", "is after `to`: nothing lies between them");
     }
-    ListFilter {
-        statuses: read_statuses(fields),
-        recurring: fields.boolean("recurring"),
-        routes,
-        tags: fields.tags("tags", MAX_TAGS).unwrap_or_default(),
-        from,
-        to,
-        ..ListFilter::default()
-    }
+    (from, to)
 }
 
 /// Refuses lists without an entry: one that names nothing means no job, and must not mean all of them.

@@ -9,7 +9,8 @@ use super::opening::Opening;
 use super::options::Options;
 use super::resources::check::{self, Connections};
 use super::{
-    backup, caches, changes, clock, explain, jobs, refusal, reschedule, schedule, sessions, statement, steps, webhooks,
+    backup, caches, changes, clock, explain, jobs, metrics, refusal, reschedule, schedule, sessions, statement, steps,
+    webhooks,
 };
 use crate::clock::{Clock, ManualClock, Millis, StoreClock, SystemClock};
 use crate::engine::routing::Routing;
@@ -314,6 +315,7 @@ impl Instance {
             JobsMethod::Get => jobs::get(engine, first).await,
             JobsMethod::List => jobs::list(engine, filter).await,
             JobsMethod::Stats => jobs::stats(engine, filter).await,
+            JobsMethod::Metrics => metrics::metrics(engine, filter).await,
             JobsMethod::History => jobs::history(engine, first, arguments.options(1)).await,
             JobsMethod::Explain => explain::explain(engine, first).await,
             JobsMethod::Logs => jobs::logs(engine, first).await,

@@ -1,7 +1,8 @@
 //! The methods of `ductape.jobs` that look at jobs: arguments and answers are JSON texts.
 
 use super::fields::{Fields, MAX_SAFE_INTEGER, describe};
-use super::filter::{CONDITION_FIELDS, exclude_internal_routes, read_conditions, read_routes};
+use super::filter::{CONDITION_FIELDS, exclude_internal_routes, read_conditions, read_range, read_routes};
+use super::metrics::stats_within;
 use super::view::{HistoryView, JobView, StatsView};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorCode, Problem, Result};
@@ -170,13 +171,16 @@ fn read_cursor(fields: &mut Fields<'_>) -> Option<JobSeq> {
 pub async fn stats(engine: &Engine, filter: &str) -> Result<String> {
     engine.load_routes().await?;
     let mut fields = Fields::read(filter, "")?;
-    fields.refuse_unknown(&["product", "env", "namespace"]);
+    fields.refuse_unknown(&["product", "env", "namespace", "from", "to"]);
     let routes = read_routes(engine, &mut fields);
+    let range = read_range(engine, &mut fields);
     if !fields.problems.is_empty() {
         return Err(Error::invalid(fields.problems));
     }
     let routes = exclude_internal_routes(engine, routes);
-    to_json(&StatsView::new(&engine.store.stats(routes).await?))
+    let stats = engine.store.stats(routes.clone()).await?;
+    let within = stats_within(engine, &mut fields, range, (routes, &stats)).await?;
+    to_json(&within.unwrap_or_else(|| StatsView::new(&stats)))
 }
 
 /// `getHistory(id, options)`.

@@ -50,6 +50,7 @@ pub enum JobsMethod {
     Get,
     List,
     Stats,
+    Metrics,
     History,
     Explain,
     Logs,
@@ -95,7 +96,7 @@ pub enum StepsMethod {
 }
 
 /// Every method by the name JavaScript has for it.
-const METHODS: [(&str, Method); 48] = [
+const METHODS: [(&str, Method); 49] = [
     ("start", Method::Start),
     ("drain", Method::Drain),
     ("close", Method::Close),
@@ -108,6 +109,7 @@ const METHODS: [(&str, Method); 48] = [
     ("jobs.get", Method::Jobs(JobsMethod::Get)),
     ("jobs.list", Method::Jobs(JobsMethod::List)),
     ("jobs.getStats", Method::Jobs(JobsMethod::Stats)),
+    ("jobs.metrics", Method::Jobs(JobsMethod::Metrics)),
     ("jobs.getHistory", Method::Jobs(JobsMethod::History)),
     ("jobs.explain", Method::Jobs(JobsMethod::Explain)),
     ("jobs.logs", Method::Jobs(JobsMethod::Logs)),

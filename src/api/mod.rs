@@ -22,6 +22,7 @@ pub mod intake;
 pub mod jobs;
 mod keys;
 mod method;
+mod metrics;
 mod next_run;
 mod opening;
 pub mod options;

@@ -10,12 +10,12 @@ use crate::clock::Millis;
 use crate::cron::Zone;
 use crate::engine::inputs::{ExpressionResolver, SecretStore, SessionVerifier};
 use crate::engine::routing::WorkerFilter;
-use crate::engine::{EngineConfig, Failpoints, WorkerConfig};
+use crate::engine::{EngineConfig, Failpoints, FigureRetention, WorkerConfig};
 use crate::error::{Error, Result};
 use crate::expr::Limits;
 use crate::model::Namespace;
 use crate::store::postgres::Address;
-use crate::store::{Retention, RetentionLimit};
+use crate::store::{FigureSpan, Retention, RetentionLimit};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -103,6 +103,7 @@ pub fn read_options(text: &str, environment: &[(String, String)]) -> Result<Opti
     let engine = EngineConfig {
         worker: read_worker(&mut fields),
         retention: read_retention(&mut fields),
+        figures: read_metrics(&mut fields),
         manual_clock: clock.manual,
         secrets,
         resources,
@@ -129,7 +130,7 @@ pub fn read_options(text: &str, environment: &[(String, String)]) -> Result<Opti
 /// Upper bound of `storeTimeout`: ten minutes.
 const MAX_STORE_TIMEOUT_MS: i64 = 600_000;
 
-const OPTION_FIELDS: [&str; 18] = [
+const OPTION_FIELDS: [&str; 19] = [
     "accessKey",
     "product",
     "env",
@@ -138,6 +139,7 @@ const OPTION_FIELDS: [&str; 18] = [
     "timezone",
     "clock",
     "retention",
+    "metrics",
     "durability",
     "storeTimeout",
     "encryptionKeys",
@@ -348,6 +350,30 @@ fn read_retention(fields: &mut Fields<'_>) -> Retention {
     };
     fields.absorb(inner);
     retention
+}
+
+/// How long figures over time are kept; `None`: nothing is counted.
+fn read_metrics(fields: &mut Fields<'_>) -> Option<FigureRetention> {
+    match fields.raw("metrics") {
+        Some("false") => return None,
+        Some("true") => return Some(FigureRetention::default()),
+        _ => {}
+    }
+    let default = FigureRetention::default();
+    let Some(mut inner) = fields.object("metrics") else {
+        return Some(default);
+    };
+    inner.refuse_unknown(&["keepMinutes", "keepHours"]);
+    let kept = FigureRetention {
+        minutes: inner
+            .integer("keepMinutes", FigureSpan::Minute.ms(), MAX_SAFE_INTEGER)
+            .unwrap_or(default.minutes),
+        hours: inner
+            .integer("keepHours", FigureSpan::Hour.ms(), MAX_SAFE_INTEGER)
+            .unwrap_or(default.hours),
+    };
+    fields.absorb(inner);
+    Some(kept)
 }
 
 fn read_keep(fields: &mut Fields<'_>, name: &str, default: RetentionLimit) -> RetentionLimit {

@@ -5,7 +5,7 @@
 use super::next_run::next_run_at;
 use super::schedule_view::ScheduleView;
 use crate::clock::Millis;
-use crate::model::{JobOptions, Recurrence, Route, Rule, RunError};
+use crate::model::{Figures, JobOptions, Recurrence, Route, Rule, RunError};
 use crate::store::{History, HistoryEntry, JobRecord, OccurrenceGap, Stats};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -235,6 +235,25 @@ pub struct StatsView {
 }
 
 impl StatsView {
+    /// The same with the numbers of runs and dispatches of a span of time in place of all.
+    #[must_use]
+    pub fn within(now: &Stats, span: &Figures) -> Self {
+        let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        let runs = Stats {
+            first_try: number(span.first_try),
+            after_retry: number(span.completed.saturating_sub(span.first_try)),
+            failed_runs: number(span.failed),
+            retries: number(span.spent_retries),
+            ..now.clone()
+        };
+        Self {
+            total: number(span.dispatched),
+            completed: number(span.completed),
+            failed: number(span.failed),
+            ..Self::new(&runs)
+        }
+    }
+
     /// Shows numbers. Rates are 0 before the first run has ended.
     #[must_use]
     pub fn new(stats: &Stats) -> Self {

@@ -27,6 +27,25 @@ impl Default for WorkerConfig {
     }
 }
 
+/// How long figures over time are kept, ms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FigureRetention {
+    /// Those of minutes.
+    pub minutes: i64,
+    /// Those of hours.
+    pub hours: i64,
+}
+
+impl Default for FigureRetention {
+    fn default() -> Self {
+        const HOUR: i64 = 3_600_000;
+        Self {
+            minutes: 48 * HOUR,
+            hours: 90 * 24 * HOUR,
+        }
+    }
+}
+
 /// Numbers the engine goes by.
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
@@ -34,6 +53,8 @@ pub struct EngineConfig {
     pub worker: Option<WorkerConfig>,
     /// What is kept.
     pub retention: Retention,
+    /// How long figures over time are kept; `None`: nothing is counted.
+    pub figures: Option<FigureRetention>,
     /// How long a silent process keeps its runs.
     pub lease: Duration,
     /// Time between two renewals.
@@ -63,6 +84,7 @@ impl Default for EngineConfig {
         Self {
             worker: Some(WorkerConfig::default()),
             retention: Retention::default(),
+            figures: Some(FigureRetention::default()),
             lease: Duration::from_secs(10),
             renew_interval: Duration::from_secs(3),
             recover_interval: Duration::from_millis(500),

@@ -1,6 +1,7 @@
 //! What nearly every part of the engine needs: the store, the time, and where messages go.
 
 use super::failpoint::Failpoints;
+use super::figures::FigureCounts;
 use super::handler::{Level, Logger};
 use crate::clock::{Clock, Millis};
 use crate::store::Store;
@@ -15,6 +16,8 @@ pub struct Context {
     pub clock: Arc<dyn Clock>,
     /// Where messages go.
     pub logger: Arc<dyn Logger>,
+    /// What is counted here.
+    pub figures: Arc<FigureCounts>,
     /// Panics on demand, in tests.
     pub failpoints: Failpoints,
 }

@@ -14,10 +14,12 @@ use super::config::EngineConfig;
 use super::context::Context;
 use super::events::announcer::Announcer;
 use super::events::job_watchers::JobWatchers;
+use super::figures::FigureCounts;
 use super::gathered_warnings::GatheredWarnings;
 use super::handler::{AbortReason, Level, Logger};
 use super::inputs::ResultCache;
 use super::maintain::clock_keeper::ClockKeeper;
+use super::maintain::figures_writer::{self, FiguresWriter};
 use super::maintain::lease::LeaseKeeper;
 use super::maintain::outbox_relay::{OutboxRelay, OutboxRelayService};
 use super::maintain::registration::InstanceRegistration;
@@ -109,6 +111,7 @@ impl Engine {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
             logger: Arc::clone(&logger),
+            figures: Arc::new(FigureCounts::new(config.figures.is_none())),
             failpoints: config.failpoints.clone(),
         };
         let routes = Routes::new(Arc::clone(&store), Arc::clone(&routing));
@@ -228,6 +231,29 @@ impl Engine {
         self.unserved.warn().await;
     }
 
+    /// What was counted here.
+    #[must_use]
+    pub fn figures(&self) -> &FigureCounts {
+        &self.context.figures
+    }
+
+    /// Hands what was counted here to the store.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn flush_figures(&self) -> Result<()> {
+        figures_writer::flush(&self.context, &self.routes).await
+    }
+
+    /// Hands it over if that is overdue: nobody does so regularly in a process that only dispatches.
+    pub fn flush_overdue_figures(self: &Arc<Self>) {
+        if self.context.figures.is_overdue(self.clock.now()) {
+            let engine = Arc::clone(self);
+            // What the store does not take waits for the next time.
+            tokio::spawn(async move { engine.flush_figures().await });
+        }
+    }
+
     /// Compares the clock with the store's, if that was last done over a second ago: nobody does so regularly in a process that only
     /// dispatches.
     pub async fn keep_clock(self: &Arc<Self>) {
@@ -303,6 +329,11 @@ impl Engine {
         self.registration.register().await?;
         let context = || self.context.clone();
         Ok(vec![
+            Box::new(FiguresWriter {
+                context: context(),
+                routes: self.routes.clone(),
+                retention: self.config.figures,
+            }),
             Box::new(Completer {
                 context: context(),
                 notes: Arc::clone(&self.notes),
@@ -378,6 +409,7 @@ impl Engine {
         // That start has opened the gate again: no attempt may begin after the last ones were aborted.
         let _ = tokio::time::timeout(LAST_CLAIM_TIMEOUT, self.gate.close()).await;
         if !started {
+            let _ = tokio::time::timeout_at(end(), self.flush_figures()).await;
             return;
         }
         // What was prefetched is for others now.

@@ -3,6 +3,7 @@
 //! No I/O and no clock: callers pass the time in.
 
 pub mod event;
+pub mod figures;
 pub mod id;
 pub mod job;
 pub mod outcome;
@@ -13,6 +14,7 @@ pub mod target;
 pub mod webhook;
 
 pub use event::EventKind;
+pub use figures::{Figures, Histogram};
 pub use id::JobId;
 pub use job::{Concurrency, JobOptions, NewJob, OnConflict, Unique};
 pub use outcome::{MAX_MESSAGE_BYTES, RunError, RunOutcome};

@@ -180,6 +180,8 @@ pub struct Recovered {
     pub requeued: usize,
     /// Runs that crashed too often and have failed.
     pub failed: usize,
+    /// Routes of the attempts that crashed, and whether their runs have failed by that.
+    pub crashed: Vec<(RouteId, bool)>,
     /// Routes of runs that are ready and wait to run alone, whoever ran them.
     pub suspects: Vec<RouteId>,
 }

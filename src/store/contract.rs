@@ -10,6 +10,7 @@ pub mod completing;
 pub mod concurrency;
 pub mod dispatch;
 pub mod entries;
+pub mod figures;
 pub mod moves;
 pub mod processes;
 pub mod random_walk;
@@ -187,6 +188,11 @@ macro_rules! store_contract {
             snoozed_runs_and_runs_of_series_are_brought_forward_to_be_due_at_once,
             what_was_set_by_a_right_clock_stays,
             more_than_one_step_of_waiting_runs_is_brought_forward,
+        });
+        $crate::store::contract::store_contract!(@tests $make, figures: {
+            figures_of_several_processes_are_added_up_by_minute_and_by_hour,
+            figures_added_at_the_same_time_are_all_counted,
+            old_figures_are_deleted,
         });
         $crate::store::contract::store_contract!(@tests $make, entries: {
             entry_exists_until_it_expires,

@@ -48,6 +48,7 @@ mod change;
 mod claim;
 mod dispatch;
 mod entry;
+mod figures;
 mod ids;
 mod occurrence;
 mod payload;
@@ -69,6 +70,7 @@ pub use claim::{
 };
 pub use dispatch::{InsertParams, Inserted, JobSummary, ReplaceSeries, Statement, begin_anew};
 pub use entry::{Entry, EntryKey, EntryKind};
+pub use figures::{FigureQuery, FigureSpan, FigureStore, FigureSums, RouteFigures};
 pub use ids::{InstanceId, JobSeq, RouteId, RouteMark, Token};
 pub use occurrence::{
     ComputeMove, GapKind, Occurrence, OccurrenceGap, PlanAdvance, SeriesAdvance, SeriesMove, SeriesSnapshot, Settled,
@@ -94,7 +96,7 @@ pub mod contract;
 
 /// A durable (or, in memory, a transient) place for jobs.
 #[async_trait]
-pub trait Store: WebhookStore + TextStore + Send + Sync {
+pub trait Store: WebhookStore + TextStore + FigureStore + Send + Sync {
     /// Writes jobs; the answers are in their order. With `all_or_nothing` and a conflict, nothing is written and only
     /// the [`Inserted::Conflict`] answers mean anything.
     async fn insert(&self, params: InsertParams) -> Result<Vec<Inserted>>;

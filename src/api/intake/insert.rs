@@ -43,6 +43,19 @@ pub(super) struct Times {
 /// An insert under way; yields the answers it leads to.
 type Insert = Pin<Box<dyn Future<Output = Answers> + Send>>;
 
+/// Counts the new jobs among the dispatches of these routes.
+fn count(engine: &Arc<Engine>, routes: &[Arc<Route>], inserted: &[Inserted], now: Millis) {
+    let is_new = |inserted: &Inserted| {
+        matches!(
+            inserted,
+            Inserted::Created | Inserted::CreatedDuplicateSeries(_) | Inserted::Replaced(_)
+        )
+    };
+    let made = routes.iter().zip(inserted).filter(|(_, inserted)| is_new(inserted));
+    engine.figures().count_dispatches(now, made.map(|(route, _)| route));
+    engine.flush_overdue_figures();
+}
+
 /// Inserts under way, oldest first. Polled together, so that the next one waits at the store when the first is done.
 #[derive(Default)]
 pub(super) struct InsertsInFlight(VecDeque<(Insert, Option<Answers>)>);
@@ -195,6 +208,7 @@ async fn insert_singles(engine: Arc<Engine>, jobs: Vec<(u64, NewJob)>, Times { n
         .map(|(ticket, job)| PendingResult::new(*ticket, job))
         .collect();
     let jobs: Vec<NewJob> = jobs.into_iter().map(|(_, job)| job).collect();
+    let routes: Vec<Arc<Route>> = jobs.iter().map(|job| Arc::clone(&job.route)).collect();
     let events = ScheduledEvents::new(&engine.announcer, &jobs, now);
     match engine
         .store
@@ -209,6 +223,7 @@ async fn insert_singles(engine: Arc<Engine>, jobs: Vec<(u64, NewJob)>, Times { n
     {
         Ok(inserted) => {
             events.publish(&inserted);
+            count(&engine, &routes, &inserted, now);
             warn(&engine, &pending_results, &inserted);
             let answers = pending_results.into_iter().zip(inserted);
             answers
@@ -227,12 +242,13 @@ async fn insert_list(engine: Arc<Engine>, ticket: u64, jobs: Vec<NewJob>, at: Ti
 }
 
 async fn insert_all(
-    engine: &Engine,
+    engine: &Arc<Engine>,
     ticket: u64,
     jobs: Vec<NewJob>,
     Times { now, since }: Times,
 ) -> Result<Resolution> {
     let pending_results: Vec<PendingResult> = jobs.iter().map(|job| PendingResult::new(ticket, job)).collect();
+    let routes: Vec<Arc<Route>> = jobs.iter().map(|job| Arc::clone(&job.route)).collect();
     let events = ScheduledEvents::new(&engine.announcer, &jobs, now);
     let inserted = engine
         .store
@@ -251,6 +267,7 @@ async fn insert_all(
         return Err(conflicts_error(&pending_results, inserted));
     }
     events.publish(&inserted);
+    count(engine, &routes, &inserted, now);
     warn(engine, &pending_results, &inserted);
     if let Some(since) = all_queued(&pending_results, &inserted) {
         let ids = pending_results.into_iter().map(|pending| pending.id).collect();

@@ -4,6 +4,7 @@ use super::routing::Routing;
 use crate::error::Result;
 use crate::model::Route;
 use crate::store::{RouteId, Store};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// The routes of a store.
@@ -28,6 +29,15 @@ impl Routes {
         let routes = self.store.routes_after(self.routing.newest_route()).await?;
         self.routing.add_routes(routes);
         Ok(())
+    }
+
+    /// The numbers of these routes, as far as they are known.
+    #[must_use]
+    pub fn numbers_of(&self, routes: &[Arc<Route>]) -> HashMap<Arc<Route>, RouteId> {
+        let wanted: HashSet<&Route> = routes.iter().map(AsRef::as_ref).collect();
+        let found = self.routing.routes_where(|route| wanted.contains(route));
+        let known = |id: RouteId| Some((self.routing.route(id)?, id));
+        found.into_iter().filter_map(known).collect()
     }
 
     /// The route with this number; `None`: the store has none, or does not answer.

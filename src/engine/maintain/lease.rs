@@ -225,6 +225,9 @@ impl LeaseKeeper {
             );
             self.context.log(Level::Warn, &message);
         }
+        self.context
+            .figures
+            .count_crashes(self.context.now(), &recovered.crashed);
         self.suspects.report(recovered.suspects);
     }
 

@@ -289,8 +289,9 @@ impl Completer {
         match result {
             // Counted before the attempt is forgotten: whoever waits for that reads the numbers next.
             Completed::Accepted(_) => {
-                if !self.in_flight.is_internal(completion.token) && !self.in_flight.never_started(completion.token) {
+                if let Some(attempt) = self.in_flight.ended_attempt(completion) {
                     self.completions.counters.count(&completion.outcome);
+                    self.context.figures.count_attempt(attempt);
                 }
                 self.watchers.notify_changed_job(completion.job);
             }

@@ -7,9 +7,10 @@
 use super::slots::Slots;
 use crate::clock::Millis;
 use crate::engine::claim::routing::{Lane, Registration};
+use crate::engine::figures::EndedAttempt;
 use crate::engine::handler::AbortReason;
 use crate::model::JobId;
-use crate::store::{ClaimRef, ClaimedRun, InstanceId, JobSeq, Note, NoteKind, RouteId, Token};
+use crate::store::{ClaimRef, ClaimedRun, Completion, InstanceId, JobSeq, Note, NoteKind, RouteId, Token};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -24,6 +25,9 @@ struct AttemptEntry {
     id: JobId,
     route: RouteId,
     scheduled_at: Millis,
+    due: Millis,
+    /// Attempts before it that ended by a crash.
+    crashes: u32,
     instance: InstanceId,
     /// Since it was claimed, then since it has a slot.
     started: Instant,
@@ -128,6 +132,8 @@ impl InFlightAttempts {
             id,
             route: run.route,
             scheduled_at: run.scheduled_at,
+            due: run.due,
+            crashes: run.crashes,
             instance,
             started: Instant::now(),
             slot_sender: None,
@@ -246,22 +252,20 @@ impl InFlightAttempts {
         self.state().slots.total_busy()
     }
 
-    /// Whether the attempt is work of the package's own.
+    /// What is counted of an attempt whose end the store has; `None`: it was given back before it began, or is work of the package's
+    /// own.
     #[must_use]
-    pub fn is_internal(&self, token: Token) -> bool {
-        self.state()
-            .entries
-            .get(&token)
-            .is_some_and(|entry| entry.lane == Lane::Internal)
-    }
-
-    /// Whether the attempt was given back before it began.
-    #[must_use]
-    pub fn never_started(&self, token: Token) -> bool {
-        self.state()
-            .entries
-            .get(&token)
-            .is_some_and(|entry| entry.never_started)
+    pub fn ended_attempt<'a>(&self, completion: &'a Completion) -> Option<EndedAttempt<'a>> {
+        let state = self.state();
+        let entry = state.entries.get(&completion.token)?;
+        (entry.lane != Lane::Internal && !entry.never_started).then(|| EndedAttempt {
+            route: entry.route,
+            due: entry.due,
+            retries: entry.attempt.saturating_sub(1).saturating_sub(entry.crashes),
+            started_at: completion.started_at,
+            ended_at: completion.ended_at,
+            outcome: &completion.outcome,
+        })
     }
 
     /// Attempts not finished yet, slots or not.

@@ -126,7 +126,10 @@ pub(super) async fn recover(
     let found = &mut step.found;
     let mut take_back = |tx: &mut Tx<'_>, mut ended_claim: EndedClaim<'_>, place: i64| {
         let failed = if process.crashed(place) {
-            crash(tx, ended_claim, seen, (params.now, params.max_crashes))?
+            let route = ended_claim.stored_job.job.route;
+            let failed = crash(tx, ended_claim, seen, (params.now, params.max_crashes))?;
+            found.crashed.push((route, failed));
+            failed
         } else {
             ended_claim.release(tx, params.now)?;
             false

@@ -10,7 +10,7 @@ use crate::model::schedule::{FNV1A_OFFSET_BASIS, fnv1a};
 use tokio_postgres::error::SqlState;
 
 /// The migrations, by number, each of one or more scripts.
-const MIGRATIONS: [&[&str]; 5] = [
+const MIGRATIONS: [&[&str]; 6] = [
     &[
         include_str!("migrations/0001.sql"),
         include_str!("migrations/0001_insert.sql"),
@@ -29,13 +29,15 @@ const MIGRATIONS: [&[&str]; 5] = [
         include_str!("migrations/0004_search_path.sql"),
     ],
     &[include_str!("migrations/0005.sql")],
+    &[include_str!("migrations/0006.sql")],
 ];
 /// Tables of the store, but for `versions`, and the sequence.
-pub(super) const TABLES: [&str; 26] = [
+pub(super) const TABLES: [&str; 27] = [
     "counters",
     "ended",
     "entries",
     "far",
+    "figures",
     "gaps",
     "held",
     "instances",

@@ -17,6 +17,7 @@ mod delete;
 mod entries;
 mod error_text;
 mod failure;
+mod figures;
 mod history;
 mod ids;
 mod insert;

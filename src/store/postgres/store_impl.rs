@@ -170,6 +170,7 @@ impl Store for PostgresStore {
             total.instances += step.found.instances;
             total.requeued += step.found.requeued;
             total.failed += step.found.failed;
+            total.crashed.extend(step.found.crashed);
             inner.apply_effects(step.after).await;
             more = step.more;
         }

@@ -9,10 +9,11 @@ use crate::model::{JobId, NewJob, Status};
 use crate::store::payload::{Field, Unreadable};
 use crate::store::{
     AddedRoutes, BulkChangeOutcome, Cancellation, Change, ChangeOutcome, ClaimParams, ClaimRef, Claimed,
-    CompleteParams, Completed, DeliveryReport, Entry, EntryKey, EntryKind, History, HistoryPosition, InsertParams,
-    Inserted, InstanceId, JobRecord, JobSeq, ListFilter, LogLine, NewWebhook, Note, Page, RecoverParams, Recovered,
-    RelayedEvent, Retention, RouteId, RouteMark, RunLocation, SeriesAdvance, SeriesSnapshot, Statement, Stats, Step,
-    Store, StoredEvent, Token, Webhook, WebhookSet, WebhookStore,
+    CompleteParams, Completed, DeliveryReport, Entry, EntryKey, EntryKind, FigureQuery, FigureStore, FigureSums,
+    History, HistoryPosition, InsertParams, Inserted, InstanceId, JobRecord, JobSeq, ListFilter, LogLine, NewWebhook,
+    Note, Page, RecoverParams, Recovered, RelayedEvent, Retention, RouteFigures, RouteId, RouteMark, RunLocation,
+    SeriesAdvance, SeriesSnapshot, Statement, Stats, Step, Store, StoredEvent, Token, Webhook, WebhookSet,
+    WebhookStore,
 };
 use async_trait::async_trait;
 use std::path::Path;
@@ -373,5 +374,20 @@ impl WebhookStore for SealedStore {
             self.keys.seal_job(job)?;
         }
         self.inner.relay(relayed, now).await
+    }
+}
+
+#[async_trait]
+impl FigureStore for SealedStore {
+    async fn add_figures(&self, minutes: Vec<RouteFigures>) -> Result<()> {
+        self.inner.add_figures(minutes).await
+    }
+
+    async fn figures(&self, query: FigureQuery) -> Result<FigureSums> {
+        self.inner.figures(query).await
+    }
+
+    async fn sweep_figures(&self, minutes_before: Millis, hours_before: Millis) -> Result<usize> {
+        self.inner.sweep_figures(minutes_before, hours_before).await
     }
 }

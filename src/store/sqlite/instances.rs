@@ -105,7 +105,9 @@ pub(super) fn recover(
         for (job, run, token, place) in &claims {
             if let Some(ended_claim) = EndedClaim::end_claim(tx, (*job, *run), instance, *token)? {
                 let failed = if process.crashed(*place) {
-                    crash(tx, &ended_claim, seen, (params.now, params.max_crashes))?
+                    let failed = crash(tx, &ended_claim, seen, (params.now, params.max_crashes))?;
+                    step.found.crashed.push((ended_claim.route, failed));
+                    failed
                 } else {
                     ended_claim.release(tx, params.now)?;
                     false

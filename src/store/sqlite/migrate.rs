@@ -10,10 +10,11 @@ use std::path::Path;
 /// Marks a file as a store: "duct" in ASCII.
 pub(super) const APPLICATION_ID: i32 = 0x6475_6374;
 /// The migrations, in order; the schema version is the number of those that have run.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),
+    include_str!("migrations/0004.sql"),
 ];
 
 /// Refuses a database of another program before changing anything in it.

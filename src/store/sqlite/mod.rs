@@ -24,6 +24,7 @@ mod entries;
 mod error_text;
 mod failure;
 mod fair_lock;
+mod figures;
 mod file_header;
 mod file_path;
 mod file_watch;

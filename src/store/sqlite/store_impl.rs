@@ -144,6 +144,7 @@ impl Store for SqliteStore {
             total.instances += step.found.instances;
             total.requeued += step.found.requeued;
             total.failed += step.found.failed;
+            total.crashed.extend(step.found.crashed);
             total.suspects = step.found.suspects;
             if !step.more {
                 return Ok(total);

@@ -64,7 +64,7 @@ async fn a_newer_schema_is_refused_with_both_versions() {
     let error = refusal(&schema.url_with("")).await;
     assert_eq!(error.code, ErrorCode::StoreError);
     assert!(
-        error.message.contains("version 99") && error.message.contains("knows 5"),
+        error.message.contains("version 99") && error.message.contains("knows 6"),
         "{error}"
     );
 }
@@ -82,7 +82,7 @@ async fn schema_of_version_1_is_migrated_beside_a_process_that_uses_it() {
     let client = schema.client().await;
     client
         .batch_execute(&format!(
-            "SET search_path TO \"{}\"; DROP INDEX ready_suspects, held_suspects; DROP FUNCTION claim_v2, heads_v2;
+            "SET search_path TO \"{}\"; DROP TABLE figures; DROP INDEX ready_suspects, held_suspects; DROP FUNCTION claim_v2, heads_v2;
              DROP FUNCTION dispatch_v2, check_routes_v1; ALTER TABLE instances DROP COLUMN slots, DROP COLUMN seen;
              ALTER TABLE series DROP COLUMN settled;
              ALTER TABLE routes DROP COLUMN added; UPDATE routes SET id = 1; UPDATE jobs SET route = 1;
@@ -127,7 +127,7 @@ async fn schema_of_version_3_is_migrated_and_its_jobs_are_claimed() {
     add(&store, "x").await.unwrap();
     store.close().await.unwrap();
     let older = format!(
-        "SET search_path TO \"{}\"; ALTER TABLE counters REPLICA IDENTITY DEFAULT;
+        "SET search_path TO \"{}\"; DROP TABLE figures; ALTER TABLE counters REPLICA IDENTITY DEFAULT;
          ALTER TABLE instances DROP COLUMN seen; ALTER TABLE series DROP COLUMN settled;
          DELETE FROM marks; DELETE FROM versions WHERE number > 3",
         schema.name
@@ -220,7 +220,7 @@ async fn schema_that_is_migrated_while_open_is_left_alone_from_the_next_renewal_
     ] {
         assert_eq!(error.code, ErrorCode::StoreError);
         assert!(
-            error.message.contains("it has version 99, this process writes 5"),
+            error.message.contains("it has version 99, this process writes 6"),
             "{error}"
         );
     }

@@ -1,0 +1,294 @@
+//! What this process has counted and not yet handed to the store: dispatches, and how attempts went.
+//!
+//! Knows no store. Invariants: nothing that was counted is lost but with the process, or when the store takes nothing for so long
+//! that [`MAX_WAITING`] is reached; to count costs a short lock and no allocation for a route that was seen in this minute.
+
+use crate::clock::Millis;
+use crate::model::{Figures, Route, RunOutcome};
+use crate::store::{FigureSpan, RouteFigures, RouteId};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Pairs of a route and a minute that may wait for the store; what is counted beyond goes to the minute before.
+const MAX_WAITING: usize = 50_000;
+/// Age of what waits, ms, from which on somebody who passes by hands it over.
+const OVERDUE_MS: i64 = 90_000;
+
+/// An attempt that the store has counted.
+#[derive(Clone, Copy, Debug)]
+pub struct EndedAttempt<'a> {
+    /// Where it went.
+    pub route: RouteId,
+    /// When it was due.
+    pub due: Millis,
+    /// Retries that its run has spent so far.
+    pub retries: u32,
+    /// When the handler was called.
+    pub started_at: Millis,
+    /// When it was done.
+    pub ended_at: Millis,
+    /// How it ended.
+    pub outcome: &'a RunOutcome,
+}
+
+#[derive(Default)]
+struct Waiting {
+    attempts: HashMap<(Millis, RouteId), Figures>,
+    dispatches: HashMap<(Millis, Arc<Route>), u64>,
+    /// The earliest minute among them.
+    since: Option<Millis>,
+    /// The latest one.
+    newest: Millis,
+}
+
+impl Waiting {
+    fn minute(&mut self, at: Millis) -> Millis {
+        let minute = FigureSpan::Minute.start_of(at);
+        if self.since.is_some() && self.attempts.len() + self.dispatches.len() >= MAX_WAITING {
+            return self.newest;
+        }
+        self.since = Some(self.since.map_or(minute, |since| since.min(minute)));
+        self.newest = minute;
+        minute
+    }
+}
+
+/// Figures that wait for the store.
+#[derive(Default)]
+pub struct FigureCounts {
+    /// Nothing is counted.
+    is_off: bool,
+    waiting: Mutex<Waiting>,
+}
+
+impl FigureCounts {
+    /// Counts, unless they are off.
+    #[must_use]
+    pub fn new(is_off: bool) -> Self {
+        Self {
+            is_off,
+            ..Self::default()
+        }
+    }
+
+    /// Whether anything is counted.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        !self.is_off
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts jobs that were made by dispatches at `now`.
+    pub fn count_dispatches<'a>(&self, now: Millis, routes: impl Iterator<Item = &'a Arc<Route>>) {
+        if self.is_off {
+            return;
+        }
+        let mut runs: Vec<(&Arc<Route>, u64)> = Vec::new();
+        for route in routes {
+            match runs.last_mut() {
+                // Mostly a batch has one route, and one in memory.
+                Some((last, count)) if Arc::ptr_eq(last, route) || last == &route => *count += 1,
+                _ => runs.push((route, 1)),
+            }
+        }
+        let mut waiting = self.waiting();
+        for (route, count) in runs {
+            let minute = waiting.minute(now);
+            *waiting.dispatches.entry((minute, Arc::clone(route))).or_default() += count;
+        }
+    }
+
+    /// Counts an attempt.
+    pub fn count_attempt(&self, attempt: EndedAttempt<'_>) {
+        if self.is_off {
+            return;
+        }
+        let counter: fn(&mut Figures) -> &mut u64 = match attempt.outcome {
+            RunOutcome::Completed { .. } => |figures| &mut figures.completed,
+            RunOutcome::Failed { .. } => |figures| &mut figures.failed,
+            RunOutcome::Retry { .. } => |figures| &mut figures.retried,
+            RunOutcome::Snoozed { .. } => |figures| &mut figures.snoozed,
+            RunOutcome::Released | RunOutcome::Interrupted { .. } | RunOutcome::Discarded | RunOutcome::TakenBack => {
+                return;
+            }
+        };
+        let (completed, over) = match attempt.outcome {
+            RunOutcome::Completed { .. } => (true, true),
+            RunOutcome::Failed { .. } => (false, true),
+            _ => (false, false),
+        };
+        let mut waiting = self.waiting();
+        let minute = waiting.minute(attempt.ended_at);
+        let figures = waiting.attempts.entry((minute, attempt.route)).or_default();
+        *counter(figures) += 1;
+        figures.first_try += u64::from(completed && attempt.retries == 0);
+        figures.spent_retries += if over { u64::from(attempt.retries) } else { 0 };
+        figures.duration.record(attempt.ended_at - attempt.started_at);
+        figures.lateness.record(attempt.started_at - attempt.due);
+    }
+
+    /// Counts attempts of processes that died, by route; with whether their runs have failed by that.
+    pub fn count_crashes(&self, now: Millis, crashed: &[(RouteId, bool)]) {
+        if self.is_off {
+            return;
+        }
+        let mut waiting = self.waiting();
+        for (route, has_failed) in crashed {
+            let minute = waiting.minute(now);
+            let figures = waiting.attempts.entry((minute, *route)).or_default();
+            figures.crashed += 1;
+            figures.failed += u64::from(*has_failed);
+        }
+    }
+
+    /// Whether something has waited for so long that nobody seems to hand it over regularly.
+    #[must_use]
+    pub fn is_overdue(&self, now: Millis) -> bool {
+        self.waiting()
+            .since
+            .is_some_and(|since| now.saturating_sub(since) > OVERDUE_MS || since.saturating_sub(now) > OVERDUE_MS)
+    }
+
+    /// Routes whose numbers are needed to hand over what waits.
+    #[must_use]
+    pub fn dispatched_routes(&self) -> Vec<Arc<Route>> {
+        let waiting = self.waiting();
+        waiting.dispatches.keys().map(|(_, route)| Arc::clone(route)).collect()
+    }
+
+    /// Takes what waits. Dispatches to routes without a number stay.
+    #[must_use]
+    pub fn take(&self, numbers: &HashMap<Arc<Route>, RouteId>) -> Vec<RouteFigures> {
+        let mut waiting = std::mem::take(&mut *self.waiting());
+        let (mut unknown, mut since) = (HashMap::new(), None);
+        for ((minute, route), count) in waiting.dispatches {
+            match numbers.get(&route) {
+                Some(number) => waiting.attempts.entry((minute, *number)).or_default().dispatched += count,
+                None => {
+                    since = Some(minute);
+                    unknown.insert((minute, route), count);
+                }
+            }
+        }
+        if since.is_some() {
+            let mut now_waiting = self.waiting();
+            for (key, count) in unknown {
+                *now_waiting.dispatches.entry(key).or_default() += count;
+            }
+            now_waiting.since = now_waiting.since.or(since);
+        }
+        let taken = waiting.attempts.into_iter();
+        taken
+            .map(|((at, route), figures)| RouteFigures { at, route, figures })
+            .collect()
+    }
+
+    /// Puts back what the store did not take.
+    pub fn put_back(&self, minutes: Vec<RouteFigures>) {
+        let mut waiting = self.waiting();
+        for RouteFigures { at, route, figures } in minutes {
+            let minute = waiting.minute(at);
+            waiting.attempts.entry((minute, route)).or_default().add(&figures);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Namespace;
+
+    const MINUTE: Millis = 60_000;
+
+    fn route(target: &str) -> Arc<Route> {
+        Arc::new(Route {
+            namespace: Namespace::Features,
+            product: "shop".into(),
+            env: "test".into(),
+            target: vec![target.into()],
+        })
+    }
+
+    fn attempt(outcome: &RunOutcome, ended_at: Millis) -> EndedAttempt<'_> {
+        EndedAttempt {
+            route: RouteId::new(1),
+            due: ended_at - 30,
+            retries: 0,
+            started_at: ended_at - 20,
+            ended_at,
+            outcome,
+        }
+    }
+
+    #[test]
+    fn attempts_and_dispatches_are_counted_by_minute_and_route() {
+        let counts = FigureCounts::default();
+        let (one, other) = (route("one"), route("other"));
+        let completed = RunOutcome::Completed { result: None };
+        counts.count_attempt(attempt(&completed, MINUTE + 5));
+        counts.count_attempt(attempt(&completed, MINUTE + 6));
+        counts.count_attempt(attempt(&RunOutcome::Snoozed { due: 9 }, 2 * MINUTE));
+        counts.count_attempt(attempt(&RunOutcome::Released, 2 * MINUTE));
+        counts.count_crashes(2 * MINUTE, &[(RouteId::new(1), false)]);
+        counts.count_dispatches(MINUTE + 7, [&one, &route("one"), &one, &other].into_iter());
+        assert_eq!(counts.dispatched_routes().len(), 2);
+        let numbers = HashMap::from([(one, RouteId::new(1))]);
+        let mut taken = counts.take(&numbers);
+        taken.sort_unstable_by_key(|minute| minute.at);
+        let told: Vec<_> = taken
+            .iter()
+            .map(|RouteFigures { at, figures, .. }| {
+                let ended = (figures.completed, figures.snoozed, figures.crashed);
+                (*at, figures.dispatched, ended, figures.duration.len())
+            })
+            .collect();
+        assert_eq!(told, [(MINUTE, 3, (2, 0, 0), 2), (2 * MINUTE, 0, (0, 1, 1), 1)]);
+        // What has no number yet is there the next time.
+        let numbers = HashMap::from([(other, RouteId::new(2))]);
+        assert_eq!(counts.take(&numbers)[0].figures.dispatched, 1);
+        assert!(counts.take(&numbers).is_empty());
+    }
+
+    #[test]
+    fn what_the_store_did_not_take_is_counted_once() {
+        let counts = FigureCounts::default();
+        let failed = RunOutcome::Retry {
+            error: crate::model::RunError::new("ERROR", "no", None),
+            due: 9,
+        };
+        counts.count_attempt(attempt(&failed, MINUTE));
+        assert!(!counts.is_overdue(2 * MINUTE));
+        assert!(counts.is_overdue(3 * MINUTE) && counts.is_overdue(-MINUTE));
+        let taken = counts.take(&HashMap::new());
+        assert!(!counts.is_overdue(3 * MINUTE));
+        counts.put_back(taken);
+        counts.count_attempt(attempt(&failed, MINUTE));
+        let taken = counts.take(&HashMap::new());
+        assert_eq!((taken.len(), taken[0].figures.retried), (1, 2));
+    }
+
+    #[test]
+    fn what_waits_is_bounded_and_no_run_goes_uncounted() {
+        let counts = FigureCounts::default();
+        let completed = RunOutcome::Completed { result: None };
+        for minute in 0..MAX_WAITING as i64 + 100 {
+            counts.count_attempt(attempt(&completed, minute * MINUTE));
+        }
+        let taken = counts.take(&HashMap::new());
+        assert_eq!(taken.len(), MAX_WAITING);
+        let total: u64 = taken.iter().map(|minute| minute.figures.completed).sum();
+        assert_eq!(total, MAX_WAITING as u64 + 100);
+    }
+
+    #[test]
+    fn nothing_is_counted_when_they_are_off() {
+        let counts = FigureCounts::new(true);
+        counts.count_attempt(attempt(&RunOutcome::Completed { result: None }, 5));
+        counts.count_dispatches(5, [&route("one")].into_iter());
+        counts.count_crashes(5, &[(RouteId::new(1), false)]);
+        assert!(counts.take(&HashMap::new()).is_empty() && counts.dispatched_routes().is_empty());
+    }
+}

@@ -1,0 +1,77 @@
+//! Figures over time.
+
+use super::SqliteStore;
+use super::run_rows::rows;
+use super::tx::Tx;
+use super::write_operation::WriteOptions;
+use crate::clock::Millis;
+use crate::error::Result;
+use crate::model::Figures;
+use crate::store::figures::{MAX_ROWS_PER_TRANSACTION, RowKey, from_text, rows_of, to_text};
+use crate::store::{FigureQuery, FigureSpan, FigureStore, FigureSums, RouteFigures};
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension};
+
+const SELECT_FIGURES_ROW: &str = include_str!("sql/select_figures_row.sql");
+const UPSERT_FIGURES_ROW: &str = include_str!("sql/upsert_figures_row.sql");
+const SELECT_FIGURES: &str = include_str!("sql/select_figures.sql");
+const DELETE_FIGURES: &str = include_str!("sql/delete_figures.sql");
+
+#[async_trait]
+impl FigureStore for SqliteStore {
+    async fn add_figures(&self, minutes: Vec<RouteFigures>) -> Result<()> {
+        for rows in rows_of(&minutes).chunks(MAX_ROWS_PER_TRANSACTION) {
+            let rows = rows.to_vec();
+            self.write(WriteOptions::plain(rows.len()), move |tx| add(tx, &rows))
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn figures(&self, query: FigureQuery) -> Result<FigureSums> {
+        self.read(move |connection| sums(connection, &query)).await
+    }
+
+    async fn sweep_figures(&self, minutes_before: Millis, hours_before: Millis) -> Result<usize> {
+        let before = [(FigureSpan::Minute, minutes_before), (FigureSpan::Hour, hours_before)];
+        self.write(WriteOptions::alone(), move |tx| sweep(tx, before)).await
+    }
+}
+
+/// Adds figures to their rows.
+fn add(tx: &mut Tx<'_>, added: &[(RowKey, Figures)]) -> Result<()> {
+    let mut select = tx.connection.prepare_cached(SELECT_FIGURES_ROW)?;
+    let mut upsert = tx.connection.prepare_cached(UPSERT_FIGURES_ROW)?;
+    for (key, figures) in added {
+        let known: Option<Box<str>> = select.query_row(*key, |row| row.get(0)).optional()?;
+        let mut sum = known.as_deref().map(from_text).unwrap_or_default();
+        sum.add(figures);
+        let (span, at, route) = *key;
+        upsert.execute((span, at, route, to_text(&sum)))?;
+    }
+    Ok(())
+}
+
+/// What is kept of this, added up.
+fn sums(connection: &Connection, query: &FigureQuery) -> Result<FigureSums> {
+    let mut select = connection.prepare_cached(SELECT_FIGURES)?;
+    let mut found = select.query((query.span as i32, query.from, query.to))?;
+    let mut sums = FigureSums::default();
+    while let Some(row) = found.next()? {
+        let route = row.get(1)?;
+        if query.routes.as_ref().is_none_or(|routes| routes.contains(&route)) {
+            sums.add(row.get(0)?, route, row.get_ref(2)?.as_str().unwrap_or_default());
+        }
+    }
+    Ok(sums)
+}
+
+/// Deletes rows of these spans that began before; returns how many.
+fn sweep(tx: &mut Tx<'_>, before: [(FigureSpan, Millis); 2]) -> Result<usize> {
+    let mut deleted = 0;
+    for (span, before) in before {
+        let mut delete = tx.connection.prepare_cached(DELETE_FIGURES)?;
+        deleted += delete.execute((span as i32, before, rows(MAX_ROWS_PER_TRANSACTION)))?;
+    }
+    Ok(deleted)
+}
