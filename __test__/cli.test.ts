@@ -2,27 +2,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { command, noTerminal, onTerminal, plain } from './support/command.js';
-import { create, job, temporaryFolder, temporaryStore } from './support/instances.js';
-
-const HOUR = 3_600_000;
-
-/** A store with a failed, a queued and a recurring job. */
-async function filled(): Promise<string> {
-  const store = await temporaryStore();
-  const ductape = create({ store });
-  ductape.features.define('breaks', () => {
-    throw Object.assign(new Error('no such card \u001b[31m'), { code: 'VALIDATION_ERROR' });
-  });
-  await ductape.features.dispatch(job('breaks', { job_id: 'failed-1', input: { order: 456 }, tags: ['eu'] }));
-  await ductape.drain();
-  await ductape.features.dispatch(job('waits', { job_id: 'queued-1', input: { user: { email: 'ann@example.com' } } }));
-  await ductape.features.dispatch(
-    job('ticks', { job_id: 'ticks-1', schedule: { every: HOUR, start_at: Date.now() + HOUR } }),
-  );
-  await ductape.close();
-  return store;
-}
+import { command, filledStore, noTerminal, onTerminal, plain } from './support/command.js';
+import { temporaryFolder } from './support/instances.js';
 
 const idsOf = ({ stdout }: { stdout: string }) => JSON.parse(stdout).jobs.map((each: { id: string }) => each.id);
 
@@ -50,7 +31,7 @@ describe('ductape', () => {
     [['list', '--recurring', '--once'], '--recurring and --once exclude each other', undefined],
     [['list', '--store', 'memory:'], /^--store: a store in memory belongs to the process that made it/, undefined],
   ] as const)('refuses %j', async (args, message, hint) => {
-    const store = await filled();
+    const store = await filledStore();
     const [asText, asJson] = await Promise.all([command(args, { store }), command([...args, '--json'], { store })]);
     expect([asText.code, asJson.code]).toEqual([2, 2]);
     expect([asText.stdout, asJson.stdout]).toEqual(['', '']);
@@ -77,7 +58,7 @@ describe('ductape', () => {
 
   it('has problems of values as details', async () => {
     const { code, stderr } = await command(['list', '--status', 'nope', '--from', 'abc', '--json'], {
-      store: await filled(),
+      store: await filledStore(),
     });
     expect(code).toBe(2);
     const { error } = JSON.parse(stderr);
@@ -86,7 +67,7 @@ describe('ductape', () => {
   });
 
   it('takes options of the constructor from a module', async () => {
-    const store = await filled();
+    const store = await filledStore();
     const folder = await temporaryFolder();
     await writeFile(join(folder, 'config.mjs'), `export default { store: ${JSON.stringify(store)} };`);
     expect(idsOf(await command(['list', '--json', '--config', 'config.mjs'], { cwd: folder }))).toHaveLength(3);
@@ -96,7 +77,7 @@ describe('ductape', () => {
 
 describe('list', () => {
   it('finds jobs by conditions, texts and values of inputs', async () => {
-    const store = await filled();
+    const store = await filledStore();
     const list = (...args: string[]) => command(['list', '--json', ...args], { store });
     expect(idsOf(await list())).toEqual(['ticks-1', 'queued-1', 'failed-1']);
     expect(idsOf(await list('--status', 'failed,queued'))).toEqual(['queued-1', 'failed-1']);
@@ -111,14 +92,14 @@ describe('list', () => {
   });
 
   it('goes on from page to page', async () => {
-    const store = await filled();
+    const store = await filledStore();
     const first = JSON.parse((await command(['list', '--json', '--limit', '2', '--count'], { store })).stdout);
     expect(first).toMatchObject({ jobs: [{ id: 'ticks-1' }, { id: 'queued-1' }], total: 3, total_exact: true });
     expect(idsOf(await command(['list', '--json', '--cursor', first.next], { store }))).toEqual(['failed-1']);
   });
 
   it('writes whole values between tabs where there is no terminal', async () => {
-    const { stdout, code } = await command(['list', '--status', 'failed'], { store: await filled() });
+    const { stdout, code } = await command(['list', '--status', 'failed'], { store: await filledStore() });
     expect(code).toBe(0);
     const [header, row] = stdout.split('\n').map((line) => line.split('\t'));
     expect(header?.slice(0, 4)).toEqual(['ID', 'STATUS', 'NAMESPACE', 'TARGET']);
@@ -128,7 +109,7 @@ describe('list', () => {
   });
 
   it.skipIf(noTerminal)('fits a table to the terminal, in colour unless that is not wanted', async () => {
-    const store = await filled();
+    const store = await filledStore();
     const wide = await onTerminal(['list'], { store, columns: 120 });
     expect(wide.code).toBe(0);
     expect(wide.stdout).toContain('\u001b[31m');
@@ -144,7 +125,7 @@ describe('list', () => {
 
 describe('get', () => {
   it('shows a job with its attempts', async () => {
-    const store = await filled();
+    const store = await filledStore();
     const found = JSON.parse((await command(['get', 'failed-1', '--json'], { store })).stdout);
     expect(found).toMatchObject({
       id: 'failed-1',
@@ -165,14 +146,14 @@ describe('get', () => {
   });
 
   it.skipIf(noTerminal)('says how long ago things were, on a terminal', async () => {
-    const { stdout } = await onTerminal(['get', 'ticks-1'], { store: await filled() });
+    const { stdout } = await onTerminal(['get', 'ticks-1'], { store: await filledStore() });
     expect(plain(stdout)).toMatch(/^next run +\S+ \S+ \(in (1 h|59 min)/m);
   });
 });
 
 describe('explain', () => {
   it('says why a job has not run, and nothing of itself', async () => {
-    const store = await filled();
+    const store = await filledStore();
     const reasons = async (id: string) => JSON.parse((await command(['explain', id, '--json'], { store })).stdout);
     expect(await reasons('queued-1')).toEqual({
       status: 'queued',
@@ -184,14 +165,14 @@ describe('explain', () => {
   });
 
   it.skipIf(noTerminal)('paints the state on a terminal', async () => {
-    const { stdout } = await onTerminal(['explain', 'failed-1'], { store: await filled() });
+    const { stdout } = await onTerminal(['explain', 'failed-1'], { store: await filledStore() });
     expect(stdout).toContain('\u001b[31mfailed');
   });
 });
 
 describe('stats', () => {
   it('counts jobs by state', async () => {
-    const store = await filled();
+    const store = await filledStore();
     const stats = JSON.parse((await command(['stats', '--json'], { store })).stdout);
     expect(stats).toMatchObject({ total: 3, failed: 1, queued: 1, scheduled: 1, running: 0 });
     expect((await command(['stats', '--product', 'other'], { store })).stdout).toMatch(/^total\t0$/m);
@@ -199,7 +180,7 @@ describe('stats', () => {
   });
 
   it.skipIf(noTerminal)('aligns the figures on a terminal', async () => {
-    const { stdout } = await onTerminal(['stats'], { store: await filled() });
+    const { stdout } = await onTerminal(['stats'], { store: await filledStore() });
     expect(plain(stdout)).toMatch(/^total +3$/m);
   });
 });

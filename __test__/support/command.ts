@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
+import { create, job, temporaryStore } from './instances.js';
 
 export const main = join(import.meta.dirname, '../../lib/cli/main.js');
 
@@ -12,6 +13,25 @@ export const noTerminal =
     : spawnSync('script', ['--version']).stdout?.toString().includes('util-linux')
       ? undefined
       : 'script of util-linux is not installed';
+
+const HOUR = 3_600_000;
+
+/** A store with the jobs `failed-1`, `queued-1` and, recurring, `ticks-1`. */
+export async function filledStore(): Promise<string> {
+  const store = await temporaryStore();
+  const ductape = create({ store });
+  ductape.features.define('breaks', () => {
+    throw Object.assign(new Error('no such card \u001b[31m'), { code: 'VALIDATION_ERROR' });
+  });
+  await ductape.features.dispatch(job('breaks', { job_id: 'failed-1', input: { order: 456 }, tags: ['eu'] }));
+  await ductape.drain();
+  await ductape.features.dispatch(job('waits', { job_id: 'queued-1', input: { user: { email: 'ann@example.com' } } }));
+  await ductape.features.dispatch(
+    job('ticks', { job_id: 'ticks-1', schedule: { every: HOUR, start_at: Date.now() + HOUR } }),
+  );
+  await ductape.close();
+  return store;
+}
 
 export interface CommandOptions {
   store?: string;

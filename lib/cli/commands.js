@@ -1,6 +1,14 @@
 'use strict';
 // The commands, in the order in which help lists them.
 
-const commands = [require('./list.js'), require('./get.js'), require('./explain.js'), require('./stats.js')];
+const { changes } = require('./changes.js');
+
+const commands = [
+  require('./list.js'),
+  require('./get.js'),
+  require('./explain.js'),
+  require('./stats.js'),
+  ...changes,
+];
 
 module.exports = { commands };
