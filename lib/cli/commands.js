@@ -9,6 +9,11 @@ const commands = [
   require('./explain.js'),
   require('./stats.js'),
   ...changes,
+  require('./dispatch.js'),
+  require('./preview.js'),
+  require('./check.js'),
+  require('./logs.js'),
+  require('./work.js'),
 ];
 
 module.exports = { commands };

@@ -16,15 +16,17 @@ class Progress {
   #label;
   #total;
   #textOf;
+  #unit;
   #begun = performance.now();
   #shown = 0;
   #isDrawn = false;
 
-  /** `unit`: `'jobs'` or `'bytes'`; without a `total` only what is done is shown. */
+  /** `unit`: `'jobs'`, `'bytes'` or `'seconds'`; without a `total` only what is done is shown. */
   constructor(out, label, { total, unit = 'jobs' } = {}) {
     this.#out = out;
     this.#label = label;
     this.#total = total;
+    this.#unit = unit;
     this.#textOf = unit === 'bytes' ? bytesText : countText;
     // The first line comes when the work turns out to be long.
     this.#shown = this.#begun;
@@ -46,6 +48,7 @@ class Progress {
   }
 
   #text(done, rate) {
+    if (this.#unit === 'seconds') return `${this.#label}  ${done} s`;
     const perSecond = `${this.#textOf(Math.round(rate))}/s`;
     if (this.#total === undefined) return `${this.#label}  ${this.#textOf(done)}  ${perSecond}`;
     // What is counted may grow meanwhile.
