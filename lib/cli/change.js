@@ -8,6 +8,7 @@ const { isConfirmed } = require('./confirm.js');
 const { UsageError, described, report } = require('./failure.js');
 const { FILTER_OPTIONS, conditionsOf, matchingJobs, predicateOf } = require('./filters.js');
 const { jobColumns, jobsText } = require('./format.js');
+const { STATES } = require('./names.js');
 const { Progress, withProgress } = require('./progress.js');
 const { withStore } = require('./store.js');
 const { printTable } = require('./table.js');
@@ -179,9 +180,8 @@ async function changeMatching(context, ductape, change) {
  * it can change, `usual` those that it does where no status is named.
  */
 function changeCommand(change) {
-  const all = ['scheduled', 'queued', 'running', 'completed', 'failed', 'cancelled', 'paused'];
   // What no status is must be refused by the package, not passed over here.
-  const full = { ...change, passed: all.filter((status) => !change.statuses.includes(status)) };
+  const full = { ...change, passed: STATES.filter((status) => !change.statuses.includes(status)) };
   return {
     name: change.name,
     summary: change.summary,

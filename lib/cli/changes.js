@@ -6,6 +6,9 @@ const { UsageError } = require('./failure.js');
 const { MEMBERS, SCHEDULE_OPTIONS, scheduleOf } = require('./schedule-options.js');
 const { duration, oneOf } = require('./values.js');
 
+/** What `--clear` takes away. */
+const CLEARABLE = Object.keys(SCHEDULE_OPTIONS).filter((name) => name !== 'delay');
+
 const delayOf = ({ delay }) => (delay === undefined ? undefined : { delay });
 const reasonOf = ({ reason }) => (reason === undefined ? undefined : { reason });
 
@@ -112,7 +115,8 @@ const commands = [
         type: 'string',
         multiple: true,
         value: 'OPTION',
-        read: oneOf(Object.keys(SCHEDULE_OPTIONS).filter((name) => name !== 'delay')),
+        read: oneOf(CLEARABLE),
+        words: CLEARABLE,
         about: 'takes this away from the schedule, as in end-date; may be repeated',
       },
     },

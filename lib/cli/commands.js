@@ -14,6 +14,10 @@ const commands = [
   require('./check.js'),
   require('./logs.js'),
   require('./work.js'),
+  require('./top.js'),
+  require('./doctor.js'),
+  require('./backup.js'),
+  require('./completion.js'),
 ];
 
 module.exports = { commands };

@@ -4,23 +4,12 @@
 const { readFileSync } = require('node:fs');
 const { UsageError } = require('./failure.js');
 const { jobsText, timeText } = require('./format.js');
+const { NAMESPACES } = require('./names.js');
 const { nearName } = require('./near-name.js');
 const { SCHEDULE_OPTIONS, scheduleOf } = require('./schedule-options.js');
 const { withStore, withoutStore } = require('./store.js');
 const { printTable } = require('./table.js');
 const { duration, integer, json, oneOf, pair } = require('./values.js');
-
-const NAMESPACES = [
-  'actions',
-  'features',
-  'notifications',
-  'storage',
-  'events',
-  'databases',
-  'databases.action',
-  'graphs',
-  'graphs.action',
-];
 
 const JOB_OPTIONS = {
   target: {
@@ -36,6 +25,7 @@ const JOB_OPTIONS = {
     type: 'string',
     value: 'HOW',
     read: oneOf(['return', 'replace', 'error']),
+    words: ['return', 'replace', 'error'],
     about: 'for an id that is there: return, replace or error',
   },
   retries: { type: 'string', value: 'N', read: integer(0), about: 'further attempts after a failed first one' },
@@ -123,6 +113,7 @@ module.exports = {
   about:
     'Stores a job from options, or jobs from JSON on standard input: an object as `dispatch` takes it, or a list of them.',
   usage: 'NAMESPACE [options]',
+  words: NAMESPACES,
   arguments: { min: 1 },
   notes: [`NAMESPACE is one of ${NAMESPACES.join(', ')}.`, 'Standard input is read when no option describes a job.'],
   options: { ...JOB_OPTIONS, ...COMMON_OPTIONS },

@@ -3,6 +3,7 @@
 // looked at here, page by page, since no store has an index of inputs.
 
 const { UsageError } = require('./failure.js');
+const { NAMESPACES, STATES } = require('./names.js');
 const { list, pair, timeOrAgo } = require('./values.js');
 
 const PAGE_JOBS = 1_000;
@@ -13,10 +14,11 @@ const FILTER_OPTIONS = {
     multiple: true,
     flatten: true,
     value: 'STATUS,…',
+    words: STATES,
     read: list,
     about: 'in one of these states',
   },
-  namespace: { type: 'string', value: 'NAME', about: 'of this kind: actions, features, …' },
+  namespace: { type: 'string', value: 'NAME', words: NAMESPACES, about: 'of this kind: actions, features, …' },
   product: { type: 'string', value: 'NAME', about: 'of this product' },
   env: { type: 'string', value: 'NAME', about: 'of this environment' },
   target: {

@@ -18,14 +18,19 @@ const SCHEDULE_OPTIONS = {
   'end-date': { type: 'string', value: 'TIME', read: time, about: 'no run after this' },
   runs: { type: 'string', value: 'N', read: integer(1), about: 'so many runs in all' },
   except: { type: 'string', multiple: true, value: 'DATE', about: 'no run on this date; may be repeated' },
-  misfire: { type: 'string', value: 'HOW', about: 'missed runs: once, skip or all' },
+  misfire: { type: 'string', value: 'HOW', words: ['once', 'skip', 'all'], about: 'missed runs: once, skip or all' },
   grace: {
     type: 'string',
     value: 'DURATION',
     read: duration,
     about: 'how late a run may begin before it counts as missed',
   },
-  'if-running': { type: 'string', value: 'HOW', about: 'a run that falls due during another: skip or allow' },
+  'if-running': {
+    type: 'string',
+    value: 'HOW',
+    words: ['skip', 'allow'],
+    about: 'a run that falls due during another: skip or allow',
+  },
   spread: { type: 'string', value: 'DURATION', read: duration, about: 'shifts the runs by an offset of at most this' },
 };
 

@@ -2,10 +2,9 @@
 // `stats`: how many jobs there are in each state.
 
 const { STATUS_STYLES, countText } = require('./format.js');
+const { NAMESPACES, STATES } = require('./names.js');
 const { withStore } = require('./store.js');
 const { printTable } = require('./table.js');
-
-const STATES = ['scheduled', 'queued', 'running', 'completed', 'failed', 'cancelled', 'paused'];
 
 module.exports = {
   name: 'stats',
@@ -15,7 +14,7 @@ module.exports = {
   options: {
     product: { type: 'string', value: 'NAME', about: 'of this product' },
     env: { type: 'string', value: 'NAME', about: 'of this environment' },
-    namespace: { type: 'string', value: 'NAME', about: 'of this kind: actions, features, …' },
+    namespace: { type: 'string', value: 'NAME', words: NAMESPACES, about: 'of this kind: actions, features, …' },
   },
   examples: ['ductape stats --product my-app', 'ductape stats --json'],
   run: (context) =>

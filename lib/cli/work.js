@@ -6,6 +6,7 @@ const { EXIT } = require('./exit-codes.js');
 const { UsageError } = require('./failure.js');
 const { targetText, timeText } = require('./format.js');
 const { readHandlersFile } = require('./handlers-file.js');
+const { NAMESPACES } = require('./names.js');
 const { checkStore, loadConfig, noteLogger, storeLabel, storeName } = require('./store.js');
 const { duration, integer, list } = require('./values.js');
 const { WATCHED, watch } = require('./work-watch.js');
@@ -146,6 +147,7 @@ module.exports = {
       multiple: true,
       flatten: true,
       value: 'NAME,…',
+      words: NAMESPACES,
       read: list,
       about: 'only jobs of these namespaces',
     },

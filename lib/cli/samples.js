@@ -1,0 +1,68 @@
+'use strict';
+// What `top` shows: counts, rates since the sample before, targets that have work, the last failures.
+
+const LOOKED_AT = 200;
+const FAILURES = 50;
+
+/** Rates a second of what was counted since the sample before. */
+function ratesOf(before, stats, at) {
+  if (!before) return { completed: 0, failed: 0 };
+  const seconds = Math.max(0.001, (at - before.at) / 1_000);
+  const rate = (count) => Math.max(0, count / seconds);
+  const completed = (of) => of.completed_first_try + of.completed_after_retry;
+  return {
+    completed: rate(completed(stats) - completed(before.stats)),
+    failed: rate(stats.failed - before.stats.failed),
+  };
+}
+
+/** Running and queued jobs by namespace and target, those with the most work first. */
+function targetsOf(running, queued) {
+  const found = new Map();
+  const add = (job, state) => {
+    const key = JSON.stringify([job.namespace, job.target]);
+    const entry = found.get(key) ?? { namespace: job.namespace, target: job.target, running: 0, queued: 0 };
+    entry[state]++;
+    if (state === 'queued') entry.oldest_due = Math.min(entry.oldest_due ?? job.scheduled_at, job.scheduled_at);
+    found.set(key, entry);
+  };
+  for (const job of running) add(job, 'running');
+  for (const job of queued) add(job, 'queued');
+  return [...found.values()].sort((a, b) => b.running + b.queued - (a.running + a.queued));
+}
+
+function failuresOf(failed) {
+  return failed
+    .sort((a, b) => (b.completed_at ?? 0) - (a.completed_at ?? 0))
+    .slice(0, FAILURES)
+    .map(({ id, namespace, target, completed_at: at, error }) => ({
+      id,
+      namespace,
+      target,
+      at,
+      error: error && { code: error.code, message: error.message },
+    }));
+}
+
+/** One look at the store. `before` is the sample before. */
+async function takeSample({ jobs, clock }, filter, before) {
+  const pageOf = async (status) => (await jobs.list({ ...filter, status, limit: LOOKED_AT })).jobs;
+  const [stats, running, queued, failed] = await Promise.all([
+    jobs.getStats(filter),
+    pageOf('running'),
+    pageOf('queued'),
+    pageOf('failed'),
+  ]);
+  const at = clock.now();
+  return {
+    at,
+    stats,
+    rates: ratesOf(before, stats, at),
+    targets: targetsOf(running, queued),
+    // Not all of them were looked at.
+    partial: stats.running > running.length || stats.queued > queued.length,
+    failures: failuresOf(failed),
+  };
+}
+
+module.exports = { takeSample };
