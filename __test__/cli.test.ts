@@ -1,9 +1,10 @@
 // The command line as a process: what it shows on a terminal and elsewhere, its JSON, wrong input, exit codes.
-import { readFile, writeFile } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { command, filledStore, noTerminal, onTerminal, plain } from './support/command.js';
-import { temporaryFolder } from './support/instances.js';
+import { command, filledStore, noTerminal, onTerminal, plain, start } from './support/command.js';
+import { create, eventually, job, temporaryFolder, temporaryStore } from './support/instances.js';
 
 const idsOf = ({ stdout }: { stdout: string }) => JSON.parse(stdout).jobs.map((each: { id: string }) => each.id);
 
@@ -13,10 +14,21 @@ describe('ductape', () => {
     expect(await command(['--version'])).toEqual({ code: 0, stdout: `ductape ${version}\n`, stderr: '' });
     const help = await command(['--help']);
     expect(help.code).toBe(0);
-    for (const name of ['list', 'get', 'explain', 'stats'])
-      expect(help.stdout).toMatch(new RegExp(`^  ${name} +\\S`, 'm'));
     expect((await command(['help', 'list'])).stdout).toBe((await command(['list', '--help'])).stdout);
     expect(await command([])).toMatchObject({ code: 2, stdout: '' });
+  });
+
+  it('has a help for each command, and all of them in the guide', async () => {
+    const names = [...(await command(['--help'])).stdout.matchAll(/^ {2}([a-z-]+) {2,}\S/gm)].map(
+      ([, name]) => name ?? '',
+    );
+    expect(names).toHaveLength(20);
+    const guide = await readFile(join(import.meta.dirname, '../docs/command-line.md'), 'utf8');
+    for (const name of names) {
+      expect(guide).toMatch(new RegExp(`^\\| .*\`${name}[ \`]`, 'm'));
+      const help = await command([name, '--help']);
+      expect([help.code, help.stdout]).toEqual([0, expect.stringContaining(`usage: ductape ${name} `)]);
+    }
   });
 
   it.each([
@@ -26,6 +38,7 @@ describe('ductape', () => {
     [['list', '--limit'], '--limit: needs a value: --limit N', undefined],
     [['list', '--limit', '1', '--limit', '2'], '--limit: is given twice', undefined],
     [['list', '--count=yes'], '--count: takes no value', undefined],
+    [['--status', 'failed', 'list'], '--status: options of a command stand after its name', undefined],
     [['list', 'more'], "list: does not take the argument 'more'", 'see: ductape list --help'],
     [['get'], 'get: needs ID [options]', 'see: ductape get --help'],
     [['list', '--recurring', '--once'], '--recurring and --once exclude each other', undefined],
@@ -72,6 +85,66 @@ describe('ductape', () => {
     await writeFile(join(folder, 'config.mjs'), `export default { store: ${JSON.stringify(store)} };`);
     expect(idsOf(await command(['list', '--json', '--config', 'config.mjs'], { cwd: folder }))).toHaveLength(3);
     expect(await command(['list', '--config', 'none.mjs'], { cwd: folder })).toMatchObject({ code: 2 });
+  });
+});
+
+describe('a command', () => {
+  it('is no process of the store, while a worker is one', async () => {
+    const store = await filledStore();
+    const locks = async () => (await readdir(`${store.slice('sqlite:'.length)}-locks`)).sort();
+    const before = await locks();
+    const session = start(['top', '--json', '--interval', '100ms'], { store });
+    await session.see(/\n.*\n/);
+    expect(await locks()).toEqual(before);
+    const file = join(await temporaryFolder(), 'handlers.cjs');
+    await writeFile(file, 'exports.features = { other: () => {} };');
+    const worker = start(['work', file], { store });
+    await worker.see('works on the store');
+    await eventually(async () => expect(await locks()).not.toEqual(before));
+  });
+
+  it('keeps what retention of the program would keep', async () => {
+    const store = await temporaryStore();
+    const ductape = create({ store, retention: false });
+    ductape.features.define('done', () => 1);
+    await ductape.features.dispatchMany(Array.from({ length: 20 }, () => job('done')));
+    await ductape.drain();
+    await ductape.close();
+    const config = join(await temporaryFolder(), 'config.cjs');
+    await writeFile(config, 'module.exports = { retention: { completed: { count: 1 } } };');
+    const args = ['top', '--json', '--interval', '500ms', '--count', '4', '--config', config];
+    expect((await command(args, { store })).code).toBe(0);
+    expect(JSON.parse((await command(['stats', '--json'], { store })).stdout).completed).toBe(20);
+  });
+
+  it('says that payloads are encrypted, and reads them with the keys of a config', async () => {
+    const store = await temporaryStore();
+    const encryptionKeys = [{ id: 'k1', key: randomBytes(32).toString('hex') }];
+    const ductape = create({ store, encryptionKeys, worker: false });
+    await ductape.features.dispatch(job('secret', { job_id: 's', input: { card: '4711' } }));
+    await ductape.close();
+    expect(await command(['list', '--search', '4711'], { store })).toEqual({
+      code: 3,
+      stdout: '',
+      stderr: '1 input is encrypted and could not be searched; give encryptionKeys with --config\nno job matches\n',
+    });
+    const config = join(await temporaryFolder(), 'config.cjs');
+    await writeFile(config, `module.exports = { encryptionKeys: ${JSON.stringify(encryptionKeys)} };`);
+    expect(
+      idsOf(await command(['list', '--json', '--search', '4711'], { store, env: { DUCTAPE_CONFIG: config } })),
+    ).toEqual(['s']);
+  });
+
+  it('ends quietly when nobody reads on', async () => {
+    const store = await temporaryStore();
+    const ductape = create({ store, worker: false });
+    await ductape.features.dispatchMany(Array.from({ length: 3_000 }, () => job('many')));
+    await ductape.close();
+    const session = start(['list', '--limit', '3000'], { store });
+    await session.see('many');
+    session.process.stdout?.destroy();
+    const { code, stderr } = await session.ended;
+    expect([code, stderr]).toEqual([0, '']);
   });
 });
 

@@ -135,6 +135,15 @@ describe('the packed package', () => {
     }
   });
 
+  it('has the command', async () => {
+    const shim = join(consumer, 'node_modules/.bin', process.platform === 'win32' ? 'ductape.cmd' : 'ductape');
+    const { stdout } = await run(shim, ['preview', '@daily', '--json'], {
+      cwd: consumer,
+      shell: process.platform === 'win32',
+    });
+    expect(JSON.parse(stdout).times).toHaveLength(5);
+  });
+
   it('gives the same classes to import and require, by default and by name', async () => {
     const { printed } = await evaluate(
       'same.mjs',

@@ -6,7 +6,7 @@ const { readFileSync } = require('node:fs');
 const { EXIT, exitCodeOf } = require('./exit-codes.js');
 const { isConfirmed } = require('./confirm.js');
 const { UsageError, described, report } = require('./failure.js');
-const { FILTER_OPTIONS, conditionsOf, matchingJobs, predicateOf } = require('./filters.js');
+const { FILTER_OPTIONS, conditionsOf, matchingJobs, predicateOf, tellUnread } = require('./filters.js');
 const { jobColumns, jobsText } = require('./format.js');
 const { STATES } = require('./names.js');
 const { Progress, withProgress } = require('./progress.js');
@@ -106,6 +106,7 @@ async function select(context, { jobs }, change) {
   } finally {
     progress.end();
   }
+  tellUnread(predicate, out);
   return { ids, matched: ids.length, shown };
 }
 

@@ -67,9 +67,12 @@ function conditionsOf(values) {
 
 /** Whether `value` at the end of the path, or an element of a list on the way, is written like `text`. */
 function hasValue(value, path, text) {
-  if (Array.isArray(value) && !(path[0] in value)) return value.some((each) => hasValue(each, path, text));
-  if (path.length > 0)
-    return value !== null && typeof value === 'object' && hasValue(value[path[0]], path.slice(1), text);
+  if (Array.isArray(value) && !Object.hasOwn(value, path[0])) return value.some((each) => hasValue(each, path, text));
+  if (path.length > 0) {
+    const [name, ...rest] = path;
+    const isObject = value !== null && typeof value === 'object';
+    return isObject && Object.hasOwn(value, name) && hasValue(value[name], rest, text);
+  }
   if (value === undefined) return false;
   return typeof value === 'string' ? value === text : JSON.stringify(value) === text;
 }
@@ -84,9 +87,23 @@ function predicateOf(values) {
   const needle = values.search === undefined ? undefined : JSON.stringify(values.search).slice(1, -1).toLowerCase();
   const inputs = (values.input ?? []).map(([path, text]) => [path.split('.'), text]);
   if (needle === undefined && inputs.length === 0) return undefined;
-  return (job) =>
-    (needle === undefined || searchedText(job).includes(needle)) &&
-    inputs.every(([path, text]) => hasValue(job.input, path, text));
+  const test = (job) => {
+    if (job.input?.$encrypted !== undefined) test.unread++;
+    return (
+      (needle === undefined || searchedText(job).includes(needle)) &&
+      inputs.every(([path, text]) => hasValue(job.input, path, text))
+    );
+  };
+  /** How many inputs were encrypted, so that nothing was found in them. */
+  test.unread = 0;
+  return test;
+}
+
+/** Tells that inputs could not be searched. */
+function tellUnread(predicate, out) {
+  if (!predicate?.unread || out.isJson) return;
+  const inputs = predicate.unread === 1 ? '1 input is' : `${predicate.unread} inputs are`;
+  out.note(`${inputs} encrypted and could not be searched; give encryptionKeys with --config`);
 }
 
 /** All jobs that match, newest first. `onPage(found, seen)` is told after each page. */
@@ -105,4 +122,4 @@ async function* matchingJobs(jobs, conditions, predicate, onPage = () => {}) {
   } while (cursor !== undefined);
 }
 
-module.exports = { FILTER_OPTIONS, conditionsOf, matchingJobs, predicateOf };
+module.exports = { FILTER_OPTIONS, conditionsOf, matchingJobs, predicateOf, tellUnread };

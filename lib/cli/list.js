@@ -2,9 +2,10 @@
 // `list`: jobs, newest first.
 
 const { EXIT } = require('./exit-codes.js');
-const { FILTER_OPTIONS, conditionsOf, matchingJobs, predicateOf } = require('./filters.js');
+const { FILTER_OPTIONS, conditionsOf, matchingJobs, predicateOf, tellUnread } = require('./filters.js');
 const { countText, jobColumns, jobsText } = require('./format.js');
 const { UsageError } = require('./failure.js');
+const { Progress } = require('./progress.js');
 const { withStore } = require('./store.js');
 const { printTable } = require('./table.js');
 const { integer } = require('./values.js');
@@ -12,7 +13,7 @@ const { integer } = require('./values.js');
 const PAGE_JOBS = 1_000;
 
 /** A page of any length; what the store cannot test is looked for until the page is full. */
-async function page(jobs, values) {
+async function page(jobs, { values, out }) {
   const { limit = 100, cursor, offset } = values;
   const conditions = conditionsOf(values);
   const predicate = predicateOf(values);
@@ -21,10 +22,13 @@ async function page(jobs, values) {
       throw new UsageError('--search and --input do not go with --cursor, --offset and --count');
     }
     const found = [];
-    for await (const job of matchingJobs(jobs, conditions, predicate)) {
+    const progress = new Progress(out, 'looking at jobs');
+    for await (const job of matchingJobs(jobs, conditions, predicate, (_, seen) => progress.update(seen))) {
       found.push(job);
       if (found.length === limit) break;
     }
+    progress.end();
+    tellUnread(predicate, out);
     return { jobs: found };
   }
   const result = { jobs: [] };
@@ -66,7 +70,7 @@ module.exports = {
   run: (context) =>
     withStore(context, async ({ jobs }) => {
       const { out, values } = context;
-      const found = await page(jobs, values);
+      const found = await page(jobs, context);
       if (out.isJson) {
         out.json(found);
       } else if (found.jobs.length > 0) {

@@ -52,7 +52,7 @@ function runWithoutCommand(rest, out) {
 }
 
 async function run(args, out) {
-  const { name, rest } = splitCommand(args, commands);
+  const { name, rest } = splitCommand(args);
   if (name === undefined) return runWithoutCommand(rest, out);
   if (name === 'help') {
     const [asked] = rest.filter((each) => !each.startsWith('-'));

@@ -32,13 +32,21 @@ const forParser = (options) =>
 const tokensOf = (args, options) =>
   parseArgs({ args, options: forParser(options), strict: false, allowPositionals: true, tokens: true }).tokens;
 
-/** The command's name and the other arguments. Options may stand before the name. */
-function splitCommand(args, commands) {
-  const all = { ...GLOBAL_OPTIONS, ...VERSION_OPTION };
-  for (const { options } of commands) Object.assign(all, options);
-  const first = tokensOf(args, all).find(({ kind }) => kind === 'positional' || kind === 'option-terminator');
-  if (first?.kind !== 'positional') return { name: undefined, rest: args };
-  return { name: first.value, rest: [...args.slice(0, first.index), ...args.slice(first.index + 1)] };
+/** The command's name and the other arguments. Before the name only options stand that every command has. */
+function splitCommand(args) {
+  const early = { ...GLOBAL_OPTIONS, ...VERSION_OPTION };
+  const tokens = tokensOf(args, early);
+  const first = tokens.findIndex(({ kind }) => kind === 'positional' || kind === 'option-terminator');
+  if (first < 0 || tokens[first].kind !== 'positional') return { name: undefined, rest: args };
+  for (const token of tokens.slice(0, first)) {
+    if (Object.hasOwn(early, token.name)) continue;
+    throw new UsageError(
+      `${token.rawName}: options of a command stand after its name`,
+      'as in: ductape list --status failed',
+    );
+  }
+  const { value, index } = tokens[first];
+  return { name: value, rest: [...args.slice(0, index), ...args.slice(index + 1)] };
 }
 
 function unknownOption(token, options) {
