@@ -9,8 +9,8 @@ import { postgresStore, server } from './support/stores.js';
 
 const json = (outcome: { stdout: string }) => JSON.parse(outcome.stdout);
 const fileOf = (store: string) => store.slice('sqlite:'.length);
-const BEGIN = '\u001b[?1049h\u001b[?25l';
-const END = '\u001b[?25h\u001b[?1049l';
+const BEGIN = '\u001b[?1049h\u001b[?25l\u001b[?7l';
+const END = '\u001b[?7h\u001b[?25h\u001b[?1049l';
 
 interface Finding {
   name: string;

@@ -1,5 +1,6 @@
 // The command `ductape` as a process, on a pseudo-terminal too. That is made by `script` of util-linux, which every Debian has.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { create, job, temporaryStore } from './instances.js';
@@ -47,6 +48,7 @@ export interface TerminalOptions extends CommandOptions {
 }
 
 export interface Outcome {
+  /** As a shell has it: 128 and more when a signal ended the process. */
   code: number | null;
   stdout: string;
   stderr: string;
@@ -92,7 +94,8 @@ function follow(child: ChildProcess): Session {
   });
   const ended = new Promise<Outcome>((resolve, reject) => {
     child.once('error', reject);
-    child.once('close', (code) => {
+    child.once('close', (exitCode, signal) => {
+      const code = signal ? 128 + constants.signals[signal] : exitCode;
       over = true;
       resolve({ code, stdout, stderr });
       tell();

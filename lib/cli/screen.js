@@ -1,8 +1,9 @@
 'use strict';
 // A program that has the whole terminal: draws frames, follows its size, and leaves it as it was.
 
-const BEGIN = '\x1b[?1049h\x1b[?25l';
-const END = '\x1b[?25h\x1b[?1049l';
+/** Another screen, without a cursor, on which lines that are too long do not wrap. */
+const BEGIN = '\x1b[?1049h\x1b[?25l\x1b[?7l';
+const END = '\x1b[?7h\x1b[?25h\x1b[?1049l';
 const HOME = '\x1b[H';
 const CLEAR_LINE = '\x1b[K';
 const CLEAR_REST = '\x1b[J';

@@ -31,6 +31,12 @@ async function loadConfig(values, env) {
 /** The store as the command line, the config, or the environment names it. */
 const storeName = (values, config, env) => values.store ?? config.store ?? (env.DUCTAPE_STORE || DEFAULT_STORE);
 
+/** The option `store`; without one, the package takes its default, or refuses it where the disk does not last. */
+function storeOption(values, config) {
+  const store = values.store ?? config.store;
+  return store === undefined ? {} : { store };
+}
+
 /** The file of a store; `undefined`: it is not in one. */
 const storeFile = (store) => (store.startsWith('sqlite:') ? resolve(store.slice('sqlite:'.length)) : undefined);
 
@@ -77,7 +83,7 @@ async function withStore({ values, env, out }, act, { mayCreate = false, options
   const config = await loadConfig(values, env);
   const store = storeName(values, config, env);
   checkStore(store, mayCreate);
-  return withInstance({ logger: noteLogger(out), ...config, ...options, store }, act);
+  return withInstance({ logger: noteLogger(out), ...config, ...options, ...storeOption(values, config) }, act);
 }
 
 /** Calls `act` with an instance in memory, for what needs no jobs. */
@@ -103,6 +109,7 @@ module.exports = {
   noteLogger,
   storeFile,
   storeLabel,
+  storeOption,
   storeName,
   withoutStore,
   withStore,

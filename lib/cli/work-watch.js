@@ -49,7 +49,10 @@ function watch(given, { out }) {
 
     const begin = () => {
       isAsked = false;
-      child = fork(process.argv[1], args, { stdio: 'inherit', env: { ...process.env, [WATCHED]: '1' } });
+      child = fork(path.join(__dirname, 'main.js'), args, {
+        stdio: 'inherit',
+        env: { ...process.env, [WATCHED]: '1' },
+      });
       child.once('exit', (code, signal) => {
         child = undefined;
         if (endCode !== undefined) resolve(endCode);

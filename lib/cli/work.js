@@ -7,7 +7,7 @@ const { UsageError } = require('./failure.js');
 const { targetText, timeText } = require('./format.js');
 const { readHandlersFile } = require('./handlers-file.js');
 const { NAMESPACES } = require('./names.js');
-const { checkStore, loadConfig, noteLogger, storeLabel, storeName } = require('./store.js');
+const { checkStore, loadConfig, noteLogger, storeLabel, storeName, storeOption } = require('./store.js');
 const { duration, integer, list } = require('./values.js');
 const { WATCHED, watch } = require('./work-watch.js');
 
@@ -89,7 +89,7 @@ async function work(context) {
   const store = storeName(values, options, env);
   checkStore(store, true);
   const { Ductape } = require('../../index.js');
-  const ductape = new Ductape({ ...options, store });
+  const ductape = new Ductape({ ...options, ...storeOption(values, options) });
   try {
     const served = await register(ductape);
     if (served.length === 0 && options.resources === undefined) {
@@ -117,6 +117,15 @@ async function work(context) {
   } finally {
     await ductape.close();
   }
+}
+
+/** Ends by the signal itself, as a program that calls `start` does: supervisors take that for a clean end. */
+function endWith(code) {
+  const signal = { [EXIT.INTERRUPTED]: 'SIGINT', [EXIT.TERMINATED]: 'SIGTERM' }[code];
+  // A signal that nobody listens to does not end the first process of a container.
+  if (signal === undefined || process.pid === 1 || process.platform === 'win32') process.exit(code);
+  process.removeAllListeners(signal);
+  process.kill(process.pid, signal);
 }
 
 module.exports = {
@@ -174,6 +183,6 @@ module.exports = {
       throw new UsageError('--timeout: needs --drain', 'see also --close-timeout');
     const code = await (values.watch ? watch(positionals[0], context) : work(context));
     // A handler that does not end must not keep the process.
-    process.exit(code);
+    endWith(code);
   },
 };
