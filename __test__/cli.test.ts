@@ -159,6 +159,8 @@ describe('list', () => {
     expect(idsOf(await list('--tag', 'eu'))).toEqual(['failed-1']);
     expect(idsOf(await list('--search', 'ANN@example'))).toEqual(['queued-1']);
     expect(idsOf(await list('--search', 'no such card'))).toEqual(['failed-1']);
+    expect(idsOf(await list('--search', '"order":456'))).toEqual(['failed-1']);
+    expect(idsOf(await list('--search', 'card \u001b['))).toEqual(['failed-1']);
     expect(idsOf(await list('--input', 'order=456'))).toEqual(['failed-1']);
     expect(idsOf(await list('--input', 'user.email=ann@example.com'))).toEqual(['queued-1']);
     expect(await list('--input', 'order=45')).toMatchObject({ code: 3, stdout: '{"jobs":[]}\n' });

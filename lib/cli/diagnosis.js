@@ -17,6 +17,8 @@ const SMALL_FILE_BYTES = 64 * MIB;
 const MAX_SKEW_MS = 1_000;
 /** A due job that waits for longer is worth a look. */
 const LONG_WAIT_MS = 60_000;
+/** Queued jobs that are looked at, the newest. */
+const LOOKED_AT = 1_000;
 
 const ok = (name, message) => ({ name, level: 'ok', message });
 const warning = (name, message, remedy) => ({ name, level: 'warning', message, remedy });
@@ -120,7 +122,7 @@ function clockFindings({ clock }, isServer) {
 
 /** Jobs that nobody runs, and jobs that failed. */
 async function jobFindings({ jobs, clock }, longWait = LONG_WAIT_MS) {
-  const [stats, queued] = await Promise.all([jobs.getStats(), jobs.list({ status: 'queued', limit: 1_000 })]);
+  const [stats, queued] = await Promise.all([jobs.getStats(), jobs.list({ status: 'queued', limit: LOOKED_AT })]);
   const now = clock.now();
   const overdue = queued.jobs.filter((job) => now - job.scheduled_at > longWait);
   const found = [
@@ -128,7 +130,9 @@ async function jobFindings({ jobs, clock }, longWait = LONG_WAIT_MS) {
   ];
   if (overdue.length > 0) {
     const oldest = overdue.reduce((a, b) => (b.scheduled_at < a.scheduled_at ? b : a));
-    const message = `${jobsText(overdue.length)} ${overdue.length === 1 ? 'waits' : 'wait'} for a worker; ${oldest.id} was due ${distanceText(oldest.scheduled_at, now)}`;
+    const many = `${overdue.length < stats.queued && overdue.length === LOOKED_AT ? 'at least ' : ''}${jobsText(overdue.length)}`;
+    const verb = overdue.length === 1 ? 'waits' : 'wait';
+    const message = `${many} ${verb} for a worker; ${oldest.id} was due ${distanceText(oldest.scheduled_at, now)}`;
     found.push(warning('waiting', message, `is a worker with a handler for it running? ductape explain ${oldest.id}`));
   }
   if (stats.failed > 0)

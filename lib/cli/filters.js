@@ -81,16 +81,20 @@ function hasValue(value, path, text) {
 const searchedText = (job) =>
   JSON.stringify([job.id, job.target, job.tags, job.input, job.progress, job.result, job.last_error]).toLowerCase();
 
+const isFound = (text, needles) => needles.some((needle) => text.includes(needle));
+
 /** The test that the store cannot make; `undefined`: there is none. */
 function predicateOf(values) {
-  // As JSON writes it, so that quotes and line breaks are found.
-  const needle = values.search === undefined ? undefined : JSON.stringify(values.search).slice(1, -1).toLowerCase();
+  // A piece of JSON, or a text as JSON writes it: with its quotes and line breaks.
+  const { search } = values;
+  const needles =
+    search === undefined ? [] : [search, JSON.stringify(search).slice(1, -1)].map((text) => text.toLowerCase());
   const inputs = (values.input ?? []).map(([path, text]) => [path.split('.'), text]);
-  if (needle === undefined && inputs.length === 0) return undefined;
+  if (search === undefined && inputs.length === 0) return undefined;
   const test = (job) => {
     if (job.input?.$encrypted !== undefined) test.unread++;
     return (
-      (needle === undefined || searchedText(job).includes(needle)) &&
+      (search === undefined || isFound(searchedText(job), needles)) &&
       inputs.every(([path, text]) => hasValue(job.input, path, text))
     );
   };

@@ -9,6 +9,8 @@ const { cut } = require('./table.js');
 const BAR_CELLS = 24;
 const REDRAW_MS = 100;
 const LINE_MS = 1_000;
+/** Between two looks at what is done. */
+const LOOK_MS = 100;
 const CLEAR_LINE = '\r\x1b[K';
 
 class Progress {
@@ -80,9 +82,9 @@ async function withProgress(progress, context, measure, work) {
     } catch {
       // The work itself tells what is wrong.
     }
-    if (!isOver) timer = setTimeout(look, 200);
+    if (!isOver) timer = setTimeout(look, LOOK_MS);
   };
-  timer = setTimeout(look, 200);
+  timer = setTimeout(look, LOOK_MS);
   try {
     return await work();
   } finally {
