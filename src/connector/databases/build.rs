@@ -16,6 +16,7 @@ use sea_query::{
     Expr, MysqlQueryBuilder, PostgresQueryBuilder, Query, QueryStatementBuilder, ReturningClause, SqliteQueryBuilder,
     Value, Values,
 };
+use std::sync::Arc;
 
 mod aggregate;
 mod change;
@@ -113,6 +114,8 @@ pub(super) struct Builder<'a> {
     dialect: Dialect,
     kinds: &'a Kinds,
     values: Vec<BoundValue>,
+    /// Where in the input the values are that are bound now.
+    place: Option<Arc<str>>,
 }
 
 /// Resolves a name in a filter to an expression and its kind.
@@ -124,6 +127,7 @@ impl<'a> Builder<'a> {
             dialect,
             kinds,
             values: Vec::new(),
+            place: None,
         }
     }
 
@@ -146,8 +150,14 @@ impl<'a> Builder<'a> {
         self.values.push(BoundValue {
             value: value.clone(),
             kind,
+            place: self.place.clone(),
         });
         Expr::val(index)
+    }
+
+    /// What is bound from now on belongs to this column of `data`.
+    fn in_data(&mut self, column: &str) {
+        self.place = Some(format!("input.data.{}", truncated(column)).into());
     }
 
     /// The text, and the values in the order of its parameters.
@@ -165,7 +175,8 @@ impl<'a> Builder<'a> {
                 Value::BigUnsigned(Some(number)) => {
                     let value = Json::Number(number.to_string().into());
                     let kind = Kind::Integer;
-                    Some(BoundValue { value, kind })
+                    let place = None;
+                    Some(BoundValue { value, kind, place })
                 }
                 _ => None,
             };

@@ -76,9 +76,35 @@ pub(in crate::connector) fn format_date(day: i64) -> String {
     }
 }
 
+/// A date and time of PostgreSQL, which counts years before the first one as `BC` and writes those after 9999 with all
+/// their digits.
+pub(super) fn with_era(iso: &str) -> String {
+    let plain = |year: &str, rest: &str| format!("{:0>4}{rest}", year.trim_start_matches('0'));
+    let split = |text: &str| {
+        text.split_once('-')
+            .map(|(year, rest)| (year.to_owned(), format!("-{rest}")))
+    };
+    if let Some((year, rest)) = iso.strip_prefix('+').and_then(split) {
+        return plain(&year, &rest);
+    }
+    let before = match iso.strip_prefix('-') {
+        Some(rest) => split(rest),
+        None => split(iso).filter(|(year, _)| year == "0000"),
+    };
+    match before.and_then(|(year, rest)| Some((digits(&year)? + 1, rest))) {
+        Some((year, rest)) => format!("{} BC", plain(&year.to_string(), &rest)),
+        None => iso.to_owned(),
+    }
+}
+
 /// The date of a timestamp, as days since 1970.
 pub(super) fn day_of(micros: i64) -> i64 {
     micros.div_euclid(MICROS_PER_DAY)
+}
+
+/// The year of a timestamp; the year before 1 is 0, and the one before that -1.
+pub(super) fn year_of(micros: i64) -> i64 {
+    date_from_days(day_of(micros)).0
 }
 
 /// Parses a timestamp: a date, or a date and a time with or without an offset.
@@ -205,6 +231,20 @@ mod tests {
         ] {
             assert_eq!(parse_timestamp(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn years_of_other_lengths_have_the_form_of_postgres() {
+        for (iso, expected) in [
+            ("2026-01-31T09:00:00.000Z", "2026-01-31T09:00:00.000Z"),
+            ("+012000-01-31T09:00:00.000Z", "12000-01-31T09:00:00.000Z"),
+            ("0000-02-29", "0001-02-29 BC"),
+            ("-000001-12-31T00:00:00.000Z", "0002-12-31T00:00:00.000Z BC"),
+        ] {
+            assert_eq!(with_era(iso), expected);
+        }
+        assert_eq!(year_of(-62_167_219_200_000_000), 0);
+        assert_eq!(year_of(-62_167_219_200_000_001), -1);
     }
 
     #[test]

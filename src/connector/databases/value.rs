@@ -7,6 +7,7 @@ use super::dates::{self, TimestampStyle};
 use super::json::Json;
 use crate::connector::Failure;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// The kind of a column, as far as it matters for values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,6 +63,8 @@ impl Kinds {
 pub(super) struct BoundValue {
     pub(super) value: Json,
     pub(super) kind: Kind,
+    /// Where it is in the input, for messages, as in `input.data.age`.
+    pub(super) place: Option<Arc<str>>,
 }
 
 /// A value as drivers bind it.
@@ -77,11 +80,30 @@ pub(super) enum Scalar {
 
 impl BoundValue {
     pub(super) fn any(value: Json) -> Self {
-        Self { value, kind: Kind::Any }
+        Self {
+            value,
+            kind: Kind::Any,
+            place: None,
+        }
     }
 
-    /// The value to bind, with timestamps in this style.
+    /// The value to bind, with timestamps in this style. The failure says where it is.
     pub(super) fn scalar(&self, style: TimestampStyle) -> Result<Scalar, Failure> {
+        self.converted(style).map_err(|failure| self.placed(failure))
+    }
+
+    /// A failure that is about this value, with its place.
+    pub(super) fn placed(&self, failure: Failure) -> Failure {
+        match &self.place {
+            None => failure,
+            Some(place) => Failure {
+                message: format!("{place}: {}", failure.message),
+                ..failure
+            },
+        }
+    }
+
+    fn converted(&self, style: TimestampStyle) -> Result<Scalar, Failure> {
         // In JSON they are the object that names them: as bytes, SQLite would read them as JSON.
         if self.kind != Kind::Json
             && let Some(bytes) = self.value.bytes()
@@ -120,11 +142,11 @@ impl BoundValue {
         match self.kind {
             Kind::Timestamp | Kind::Instant => {
                 let micros = dates::from_millis(text).ok_or_else(|| self.type_mismatch())?;
-                Ok(self.timestamp(micros, style))
+                self.timestamp(micros, style)
             }
             Kind::Date => {
                 let micros = dates::from_millis(text).ok_or_else(|| self.type_mismatch())?;
-                Ok(Scalar::Text(dates::format_date(dates::day_of(micros))))
+                self.date(micros)
             }
             Kind::Text | Kind::Decimal => Ok(Scalar::Text(text.to_owned())),
             Kind::ShortDecimal => self.short_decimal(text),
@@ -145,11 +167,11 @@ impl BoundValue {
         match self.kind {
             Kind::Timestamp | Kind::Instant => {
                 let micros = dates::parse_timestamp(text).ok_or_else(|| self.type_mismatch())?;
-                Ok(self.timestamp(micros, style))
+                self.timestamp(micros, style)
             }
             Kind::Date => {
                 let micros = dates::parse_timestamp(text).ok_or_else(|| self.type_mismatch())?;
-                Ok(Scalar::Text(dates::format_date(dates::day_of(micros))))
+                self.date(micros)
             }
             Kind::Integer | Kind::Bool => self.whole(text),
             Kind::ShortDecimal if numeric(text).is_some() => self.short_decimal(text),
@@ -176,12 +198,18 @@ impl BoundValue {
         ))
     }
 
-    fn timestamp(&self, micros: i64, style: TimestampStyle) -> Scalar {
-        if self.kind == Kind::Instant {
+    fn timestamp(&self, micros: i64, style: TimestampStyle) -> Result<Scalar, Failure> {
+        in_years(micros)?;
+        Ok(if self.kind == Kind::Instant {
             Scalar::Integer(micros.div_euclid(1_000))
         } else {
             Scalar::Text(dates::format_timestamp(micros, style))
-        }
+        })
+    }
+
+    fn date(&self, micros: i64) -> Result<Scalar, Failure> {
+        in_years(micros)?;
+        Ok(Scalar::Text(dates::format_date(dates::day_of(micros))))
     }
 
     /// The message does not show the value, which may be a secret.
@@ -203,6 +231,17 @@ impl BoundValue {
             "a value does not fit its column, which takes {wanted}; got {}",
             self.value.kind()
         ))
+    }
+}
+
+/// Refuses a date whose year the databases without types of parameters cannot compare: SQLite would find it by no filter,
+/// and MySQL would compare it as text.
+fn in_years(micros: i64) -> Result<(), Failure> {
+    match dates::year_of(micros) {
+        0..=9_999 => Ok(()),
+        year => Err(Failure::invalid(format!(
+            "a date must be in the years 0 to 9999, got one in the year {year}; keep others as numbers, such as milliseconds, in a column of integers"
+        ))),
     }
 }
 
@@ -244,7 +283,38 @@ mod tests {
 
     fn scalar(json: &str, kind: Kind) -> Option<Scalar> {
         let value = Json::read(json).unwrap();
-        BoundValue { value, kind }.scalar(TimestampStyle::Plain).ok()
+        let place = None;
+        BoundValue { value, kind, place }.scalar(TimestampStyle::Plain).ok()
+    }
+
+    #[test]
+    fn dates_whose_years_no_filter_finds_are_refused_with_their_place() {
+        for kind in [Kind::Timestamp, Kind::Instant, Kind::Date] {
+            for (json, year) in [
+                ("\"+012000-01-01T00:00:00Z\"", "12000"),
+                ("253402300800000", "10000"),
+                ("\"-000001-12-31\"", "-1"),
+            ] {
+                let bound = BoundValue {
+                    value: Json::read(json).unwrap(),
+                    kind,
+                    place: Some("input.data.at".into()),
+                };
+                let failure = bound.scalar(TimestampStyle::Plain).unwrap_err();
+                assert_eq!(&*failure.code, "VALIDATION_ERROR");
+                assert!(
+                    failure
+                        .message
+                        .starts_with("input.data.at: a date must be in the years 0 to 9999")
+                        && failure.message.contains(&format!("in the year {year};")),
+                    "{}",
+                    failure.message
+                );
+            }
+            for json in ["\"0000-01-01T00:00:00Z\"", "253402300799999"] {
+                assert!(scalar(json, kind).is_some(), "{json}");
+            }
+        }
     }
 
     #[test]

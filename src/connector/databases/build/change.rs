@@ -17,6 +17,7 @@ impl Builder<'_> {
         query.table(update.table.reference());
         for (name, change) in &update.changes {
             let kind = self.kind(name)?;
+            self.in_data(name);
             let value = self.change(name, kind, change)?;
             query.value(identifier(name), value);
         }

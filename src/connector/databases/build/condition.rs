@@ -8,6 +8,7 @@ use crate::connector::databases::filter::{Comparison, Filter, Pattern, Predicate
 use crate::connector::databases::json::Json;
 use crate::connector::databases::name::identifier;
 use crate::connector::databases::value::Kind;
+use crate::text::spelling::truncated;
 use sea_query::{BinOper, Expr, ExprTrait, Value};
 
 impl Builder<'_> {
@@ -43,6 +44,7 @@ impl Builder<'_> {
             }
             Filter::Column(name, predicate) => {
                 let (expression, kind) = resolve(name)?;
+                self.place = Some(format!("the filter of '{}'", truncated(name)).into());
                 self.predicate(expression, kind, predicate)?
             }
         })

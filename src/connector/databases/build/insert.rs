@@ -34,15 +34,20 @@ impl Builder<'_> {
         let mut query = Query::insert();
         query.into_table(insert.table.reference());
         query.columns(first.iter().map(|(name, _)| identifier(name)));
+        let mut columns = Vec::with_capacity(first.len());
+        for (name, _) in first {
+            self.in_data(name);
+            columns.push((name, self.kind(name)?, self.place.take()));
+        }
         for row in rows {
             let mut values = Vec::with_capacity(row.len());
-            for (name, _) in first {
+            for (name, kind, place) in &columns {
                 let value = row
                     .iter()
-                    .find(|(known, _)| known == name)
+                    .find(|(known, _)| known == *name)
                     .map_or(&Json::Null, |(_, value)| value);
-                let kind = self.kind(name)?;
-                values.push(self.bind(value, kind));
+                self.place.clone_from(place);
+                values.push(self.bind(value, *kind));
             }
             query
                 .values(values)

@@ -106,11 +106,12 @@ fn timestamp_text(value: &Json, ty: &Type) -> Result<String, Failure> {
     };
     let wanted = "a point in time, in ISO 8601 or in milliseconds";
     let micros = micros.ok_or_else(|| type_mismatch(value, ty, wanted))?;
-    Ok(if *ty == Type::DATE {
+    let iso = if *ty == Type::DATE {
         dates::format_date(dates::day_of(micros))
     } else {
         dates::format_timestamp(micros, TimestampStyle::Iso)
-    })
+    };
+    Ok(dates::with_era(&iso))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -1,6 +1,7 @@
 //! Values of every type round-trip.
 
 use super::support::TestDatabase;
+use crate::connector::databases::dialect::Dialect;
 
 /// A table with a column of every type.
 async fn create_table(database: &TestDatabase) {
@@ -214,4 +215,56 @@ async fn values_of_unknown_types_are_returned_as_text() {
     );
     let (_, message) = database.refusal("insert", r#"{"table":"odd","data":{"s":77}}"#).await;
     assert!(!message.contains("77"), "{message}");
+}
+
+#[tokio::test]
+async fn dates_beyond_the_years_that_a_database_compares_are_refused_and_named() {
+    for database in TestDatabase::all().await {
+        database
+            .sql(database.per_dialect(
+                "CREATE TABLE eras (id int, at timestamptz, day date)",
+                "CREATE TABLE eras (id int, at datetime(3), day date)",
+                "CREATE TABLE eras (id INTEGER, at TIMESTAMP, day DATE)",
+            ))
+            .await;
+        let usual = r#"{"table":"eras","data":{"id":1,"at":"0001-01-01T00:00:00.000Z","day":"9999-12-31"}}"#;
+        database.run("insert", usual).await;
+        for (at, day, millis) in [
+            ("+012000-01-01T00:00:00.000Z", "+012000-01-01", "316516204800000"),
+            ("-000001-12-31T00:00:00.000Z", "-000001-12-31", "-62167305600000"),
+        ] {
+            let row = format!(r#"{{"id":2,"at":"{at}","day":"{day}"}}"#);
+            let insert = format!(r#"{{"table":"eras","data":{row}}}"#);
+            let find = format!(r#"{{"table":"eras","where":{{"at":{millis},"day":{{"$gte":"{day}"}},"id":2}}}}"#);
+            if database.dialect == Dialect::Postgres {
+                database.run("insert", &insert).await;
+                let found = database.run("findOne", &find).await;
+                assert_eq!(found, row);
+                database.run("delete", r#"{"table":"eras","where":{"id":2}}"#).await;
+                continue;
+            }
+            let update = format!(r#"{{"table":"eras","all":true,"data":{{"day":"{day}"}}}}"#);
+            for (operation, input, place) in [
+                ("insert", &insert, "input.data.at: "),
+                ("update", &update, "input.data.day: "),
+                ("find", &find, "the filter of 'at': "),
+            ] {
+                let (code, message) = database.refusal(operation, input).await;
+                assert_eq!(code, "VALIDATION_ERROR", "{message}");
+                assert!(
+                    message.starts_with(place) && message.contains("numbers") && message.contains("9999"),
+                    "{message}"
+                );
+            }
+        }
+        assert_eq!(
+            database
+                .run(
+                    "count",
+                    r#"{"table":"eras","where":{"at":{"$lt":"0002-01-01"},"day":{"$gt":"9999-01-01"}}}"#
+                )
+                .await,
+            r#"{"count":1}"#
+        );
+    }
 }
