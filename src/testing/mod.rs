@@ -9,6 +9,8 @@ pub(crate) mod api_server;
 pub(crate) mod authority;
 pub(crate) mod eventually;
 pub(crate) mod proxy;
+#[cfg(feature = "rabbitmq")]
+pub(crate) mod rabbitmq;
 pub(crate) mod servers;
 pub(crate) mod skipped;
 pub(crate) mod test_server;

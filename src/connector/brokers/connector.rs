@@ -150,7 +150,7 @@ impl<T: Transport> Connector for BrokerConnector<T> {
     async fn check(&self) -> Result<(), Failure> {
         let live = self.connection().await?;
         let answer = self.transport.probe(&live.connection).await;
-        if answer.is_err() {
+        if let Err(ConnectorError::Unsent(_) | ConnectorError::Broken(_)) = &answer {
             self.discard_connection(&live).await;
         }
         answer.map_err(ConnectorError::into_failure)

@@ -7,7 +7,9 @@ use super::support::{
 };
 use crate::model::JobId;
 use crate::resources::{BrokerKind, Topic, TopicOptions};
+use crate::testing::eventually::eventually;
 use crate::testing::proxy::Proxy;
+use crate::testing::rabbitmq::RabbitMqServer;
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use lapin::options::{
@@ -327,4 +329,61 @@ async fn unknown_virtual_host_and_wrong_password_have_their_codes() {
     )
     .await;
     assert_eq!(&*named.unwrap_err().code, "VALIDATION_ERROR");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn during_an_alarm_messages_are_refused_at_once_with_its_reason() {
+    let test = "during_an_alarm_messages_are_refused_at_once_with_its_reason";
+    let Some(server) = RabbitMqServer::start(test) else {
+        return;
+    };
+    let url = server.url();
+    let name = unique();
+    let mut listener: Box<dyn Listener> = Box::new(listen(&url, &name, FieldTable::default()).await);
+    let proxy = Proxy::to(&host_and_port(&url)).await;
+    let through = at_port(&url, proxy.port());
+    let used = plain(KIND, &through, TopicOptions::default()).await;
+    publish(&used, &name, "\"before\"").await.unwrap();
+    server.set_memory_alarm(true);
+    let fresh = plain(KIND, &through, TopicOptions::default()).await;
+    for (connector, message) in [(&used, "\"used\""), (&fresh, "\"fresh\"")] {
+        // The server says so only after a message, which it may take when the alarm is over.
+        let began = Instant::now();
+        let failure = publish(connector, &name, message).await.unwrap_err();
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+        assert_eq!(&*failure.code, "SERVICE_UNAVAILABLE", "{failure:?}");
+        for part in ["low on memory", "may take it later"] {
+            assert!(failure.message.contains(part), "{failure:?}");
+        }
+        let began = Instant::now();
+        let failure = publish(connector, &name, "\"not sent\"").await.unwrap_err();
+        assert!(began.elapsed() < Duration::from_millis(500), "{:?}", began.elapsed());
+        assert_eq!(&*failure.code, "SERVICE_UNAVAILABLE", "{failure:?}");
+        assert!(failure.message.contains("low on memory") && !failure.message.contains("later"));
+        assert_eq!(&*connector.check().await.unwrap_err().code, "SERVICE_UNAVAILABLE");
+    }
+    // Also where many find out together, and where the process then has no time to wait.
+    let crowd = plain(KIND, &through, TopicOptions::default()).await;
+    let began = Instant::now();
+    let attempts = (0..50).map(|_| publish(&crowd, "nowhere", "0"));
+    for answer in futures_util::future::join_all(attempts).await {
+        assert_eq!(&*answer.unwrap_err().code, "SERVICE_UNAVAILABLE");
+    }
+    crowd.close().await;
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    server.set_memory_alarm(false);
+    for connector in [&used, &fresh] {
+        eventually("the alarm is over", async || connector.check().await.is_ok()).await;
+        publish(connector, &name, "\"after\"").await.unwrap();
+    }
+    assert_eq!(proxy.connections(), 3);
+    let mut bodies: Vec<_> = receive_all(&mut listener, 5)
+        .await
+        .into_iter()
+        .map(|message| message.body)
+        .collect();
+    bodies.sort();
+    let expected: [&[u8]; 5] = [b"after", b"after", b"before", b"fresh", b"used"];
+    assert_eq!(bodies, expected);
+    listener.remove().await;
 }

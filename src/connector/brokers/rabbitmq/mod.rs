@@ -3,7 +3,11 @@
 //! Each message that is on its way has a channel of its own, from a pool that grows with the attempts that go at once: so
 //! the server's words (confirmed, returned, no such exchange) can only be about that message, and a channel that the
 //! server closes takes no other message with it. The client moves its packets in a thread; the connection's socket is kept
-//! here too, so that it can be ended whatever that thread waits for.
+//! here too, so that it can be ended whatever that thread waits for. While the server takes no messages ([`alarm`]) none is sent,
+//! and the connection stays, since the server may still take what it has got.
+
+mod alarm;
+mod channels;
 
 use super::address::BrokerAddress;
 use super::connector::Transport;
@@ -14,30 +18,25 @@ use super::tls;
 use super::topics::Destination;
 use crate::connector::Failure;
 use crate::text::hex::hex;
+use alarm::{Alarm, blocked_for};
 use async_trait::async_trait;
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use channels::{Channels, Interruption, error_text, publish, while_connected};
 use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
 use lapin::tcp::{AMQPUriTcpExt, OwnedTLSConfig, RustlsConnector};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
-use lapin::{
-    AsyncTcpStream, BasicProperties, Channel, Confirmation, ConnectionProperties, ConnectionStatus, ErrorKind,
-};
+use lapin::{AsyncTcpStream, BasicProperties, Confirmation, ConnectionProperties, ErrorKind};
 use ring::digest::{SHA256, digest};
 use serde_json::json;
 use std::borrow::Cow;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Interval of heartbeats; after two without one the connection is closed.
 const HEARTBEAT_SECONDS: u16 = 10;
-/// Messages on their way at once over one connection; more attempts wait.
-const MAX_IN_FLIGHT: usize = 256;
-/// How often what waits for the client looks whether the connection is still there.
-const STATUS_INTERVAL: Duration = Duration::from_millis(50);
+/// How long a message waits for its confirmation once the server has said that it takes none: it may have been confirmed before.
+const BLOCKED_PATIENCE: Duration = Duration::from_secs(1);
 /// Delivery mode of a message that survives a restart of the server.
 const DELIVERY_MODE_PERSISTENT: u8 = 2;
 const DELIVERY_MODE_TRANSIENT: u8 = 1;
@@ -55,12 +54,25 @@ pub(super) struct Connection {
     client: lapin::Connection,
     channels: Arc<Channels>,
     socket: Socket,
+    alarm: Alarm,
 }
 
-/// Channels that nothing is on its way on.
-struct Channels {
-    idle: Mutex<Vec<Channel>>,
-    slots: Arc<Semaphore>,
+impl Connection {
+    /// The server takes no messages, and got nothing of this one.
+    fn blocked(&self) -> ConnectorError {
+        let reason = self.alarm.reason();
+        ConnectorError::Refused(Failure::unavailable(format!(
+            "the server takes no messages for now ({reason})"
+        )))
+    }
+
+    /// The server takes no messages, and has this one.
+    fn blocked_with_message(&self) -> ConnectorError {
+        let reason = self.alarm.reason();
+        ConnectorError::Refused(Failure::unavailable(format!(
+            "the server takes no messages for now ({reason}), and got this one before it said so: it may take it later"
+        )))
+    }
 }
 
 /// Another handle of the socket beneath a connection.
@@ -162,15 +174,6 @@ impl RabbitMq {
     }
 }
 
-/// The server's or the system's words.
-fn error_text(error: &lapin::Error) -> String {
-    match error.kind() {
-        ErrorKind::IOError(cause) => cause.to_string(),
-        ErrorKind::ProtocolError(said) => said.get_message().to_string(),
-        _ => error.to_string(),
-    }
-}
-
 /// What an error of a message that may have been sent means.
 fn connector_error(error: &lapin::Error, to: &AmqpTarget<'_>) -> ConnectorError {
     let ErrorKind::ProtocolError(said) = error.kind() else {
@@ -210,106 +213,6 @@ impl<'a> AmqpTarget<'a> {
     }
 }
 
-/// Waits for the client, but no longer than the connection lasts. The client forgets an operation that begins just as its
-/// connection breaks: its future would never be ready.
-async fn while_connected<T>(
-    status: &ConnectionStatus,
-    operation: impl Future<Output = lapin::Result<T>>,
-) -> Result<T, Interruption> {
-    let mut operation = pin!(operation);
-    let mut lost = false;
-    loop {
-        match tokio::time::timeout(STATUS_INTERVAL, &mut operation).await {
-            Ok(answer) => return answer.map_err(Interruption::Error),
-            // The client says why when it has noticed; it had the time of one interval for it.
-            Err(_) if lost => return Err(Interruption::Lost),
-            Err(_) => lost = !status.connected(),
-        }
-    }
-}
-
-/// Why an operation of the client did not succeed.
-enum Interruption {
-    Error(lapin::Error),
-    /// The connection ended, and the client said nothing.
-    Lost,
-}
-
-impl Interruption {
-    fn text(&self) -> String {
-        match self {
-            Self::Error(error) => error_text(error),
-            Self::Lost => "the connection was lost".to_owned(),
-        }
-    }
-}
-
-impl Channels {
-    /// A channel that is this message's alone, and its slot.
-    async fn take(&self, client: &lapin::Connection) -> Result<(Channel, OwnedSemaphorePermit), ConnectorError> {
-        let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(unsent)?;
-        loop {
-            let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            match idle {
-                Some(channel) if channel.status().connected() => return Ok((channel, slot)),
-                // The server closed it meanwhile.
-                Some(_) => {}
-                None => break,
-            }
-        }
-        let opening = async {
-            let channel = client.create_channel().await?;
-            channel.confirm_select(ConfirmSelectOptions::default()).await?;
-            Ok(channel)
-        };
-        let opened = while_connected(client.status(), opening).await;
-        let channel = opened.map_err(|why| unsent(why.text()))?;
-        Ok((channel, slot))
-    }
-
-    fn give_back(&self, channel: Channel) {
-        if channel.status().connected() {
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(channel);
-        }
-    }
-}
-
-/// What publishing came to.
-type PublishOutcome = Result<Confirmation, (Interruption, bool)>;
-
-/// Publishes and waits for the confirmation, also when nobody waits for it any more: until then the channel is not free,
-/// and the slot is taken.
-async fn publish(
-    status: ConnectionStatus,
-    channels: Arc<Channels>,
-    channel: Channel,
-    slot: OwnedSemaphorePermit,
-    to: (Box<str>, Box<str>, bool),
-    body: Vec<u8>,
-    properties: BasicProperties,
-) -> PublishOutcome {
-    let (exchange, key, mandatory) = to;
-    let options = BasicPublishOptions {
-        mandatory,
-        ..BasicPublishOptions::default()
-    };
-    let mut may_be_sent = channel.status().connected();
-    let exchange = async {
-        let confirmation = channel
-            .basic_publish((&*exchange).into(), (&*key).into(), options, &body, properties)
-            .await?;
-        may_be_sent = true;
-        confirmation.await
-    };
-    let answer = while_connected(&status, exchange).await;
-    let answer = answer.map_err(|why| (why, may_be_sent));
-    if answer.is_ok() {
-        channels.give_back(channel);
-    }
-    drop(slot);
-    answer
-}
-
 #[async_trait]
 impl Transport for RabbitMq {
     type Connection = Connection;
@@ -346,11 +249,9 @@ impl Transport for RabbitMq {
         let client = connected.map_err(|error| self.connect_failure(&error))?;
         opening.0 = None;
         Ok(Connection {
+            alarm: Alarm::of(&client),
             client,
-            channels: Arc::new(Channels {
-                idle: Mutex::default(),
-                slots: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
-            }),
+            channels: Arc::default(),
             socket,
         })
     }
@@ -364,8 +265,11 @@ impl Transport for RabbitMq {
             let channel = connection.client.create_channel().await?;
             channel.close(200, "OK".into()).await
         };
-        let answer = while_connected(connection.client.status(), exchange).await;
-        answer.map_err(|why| unsent(why.text()))
+        let status = connection.client.status();
+        tokio::select! {
+            answer = while_connected(status, exchange) => answer.map_err(|why| unsent(why.text())),
+            () = blocked_for(status, Duration::ZERO) => Err(connection.blocked()),
+        }
     }
 
     async fn publish(
@@ -379,15 +283,15 @@ impl Transport for RabbitMq {
             return Err(ConnectorError::Refused(Failure::invalid(what)));
         }
         let id = short_id(&message.id);
-        if connection.client.status().blocked() {
-            return Err(ConnectorError::Refused(Failure::unavailable(
-                "the server takes no messages for now (an alarm of its memory or disk)",
-            )));
-        }
-        let (channel, slot) = connection.channels.take(&connection.client).await?;
+        let status = connection.client.status();
+        let (channel, slot) = tokio::select! {
+            biased;
+            () = blocked_for(status, Duration::ZERO) => return Err(connection.blocked()),
+            taken = connection.channels.take(&connection.client) => taken?,
+        };
         let mandatory = to.options.mandatory.unwrap_or(true);
         let work = publish(
-            connection.client.status().clone(),
+            status.clone(),
             Arc::clone(&connection.channels),
             channel,
             slot,
@@ -395,9 +299,9 @@ impl Transport for RabbitMq {
             message.body.clone(),
             properties(message, &id, to),
         );
-        let answer = match tokio::spawn(work).await {
-            Ok(answer) => answer,
-            Err(error) => return Err(broken(error)),
+        let answer = tokio::select! {
+            answer = tokio::spawn(work) => answer.map_err(broken)?,
+            () = blocked_for(status, BLOCKED_PATIENCE) => return Err(connection.blocked_with_message()),
         };
         match answer {
             Ok(Confirmation::Ack(None)) => {}
@@ -422,8 +326,13 @@ impl Transport for RabbitMq {
     }
 
     async fn close(&self, connection: &Self::Connection) {
-        let closed = connection.client.close(200, "OK".into()).await;
-        if closed.is_ok() {
+        let status = connection.client.status();
+        let closed = tokio::select! {
+            closed = connection.client.close(200, "OK".into()) => closed.is_ok(),
+            // The client says nothing more to a server that takes nothing.
+            () = blocked_for(status, Duration::ZERO) => false,
+        };
+        if closed {
             connection.socket.release();
         } else {
             connection.socket.end();
