@@ -28,6 +28,8 @@ mod mqtt;
 mod nats;
 #[cfg(feature = "nats")]
 mod nats_notices;
+#[cfg(feature = "nats")]
+mod nats_refusals;
 #[cfg(feature = "pubsub")]
 mod pubsub;
 #[cfg(feature = "rabbitmq")]

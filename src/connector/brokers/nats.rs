@@ -10,6 +10,7 @@ use super::connector::Transport;
 use super::connector_error::{ConnectorError, broken, unsent};
 use super::message::Message;
 use super::nats_notices::ServerNotices;
+use super::nats_refusals;
 use super::shared_connection::Timeouts;
 use super::tls;
 use super::topics::Destination;
@@ -242,8 +243,10 @@ async fn publish_to_stream(
         StoreErrorKind::Other if connection.notices.is_closed() || root_cause(&error) == CLIENT_IS_GONE => {
             broken("it was closed")
         }
-        // The stream's own words: full, sealed, without a leader.
-        StoreErrorKind::Other => ConnectorError::Refused(Failure::unavailable(root_cause(&error))),
+        StoreErrorKind::Other => ConnectorError::Refused(match nats_refusals::of(&error) {
+            Some(refusal) => nats_refusals::failure(refusal, message),
+            None => Failure::unavailable(root_cause(&error)),
+        }),
     };
     let sent = connection
         .streams

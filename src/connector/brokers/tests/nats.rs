@@ -2,10 +2,11 @@
 
 use super::common::common_tests;
 use super::support::{
-    Listener, PublishMode, Received, address, at_port, config, host_and_port, open, plain, publish, publish_as, unique,
+    Listener, PublishMode, Received, address, at_port, config, host_and_port, open, plain, publish, publish_as, topic,
+    unique,
 };
 use crate::model::JobId;
-use crate::resources::{BrokerKind, TopicOptions};
+use crate::resources::{BrokerKind, Topic, TopicOptions};
 use crate::testing::proxy::Proxy;
 use async_nats::jetstream::{self, stream};
 use async_nats::{Client, Subscriber};
@@ -50,11 +51,15 @@ async fn listen(url: &str, name: &str, with_stream: bool) -> Box<dyn Listener> {
 }
 
 async fn make_stream(client: &Client, name: &str) -> stream::Stream {
+    make_limited_stream(client, name, stream::Config::default()).await
+}
+
+async fn make_limited_stream(client: &Client, name: &str, limits: stream::Config) -> stream::Stream {
     let config = stream::Config {
         name: name.to_owned(),
         subjects: vec![name.to_owned()],
         storage: stream::StorageType::Memory,
-        ..stream::Config::default()
+        ..limits
     };
     jetstream::new(client.clone()).create_stream(config).await.unwrap()
 }
@@ -169,6 +174,111 @@ async fn nats_subject_without_a_stream_is_not_found() {
     let failure = publish(&connector, &unique(), "{}").await.unwrap_err();
     assert_eq!(&*failure.code, "NOT_FOUND");
     assert!(failure.message.contains("stream"));
+}
+
+#[tokio::test]
+async fn a_full_stream_is_tried_again_and_takes_messages_once_there_is_room() {
+    let Some(url) = address(
+        KIND,
+        "a_full_stream_is_tried_again_and_takes_messages_once_there_is_room",
+    ) else {
+        return;
+    };
+    let proxy = Proxy::to(&host_and_port(&url)).await;
+    let connector = plain(KIND, &at_port(&url, proxy.port()), stored()).await;
+    let client = async_nats::connect(&url).await.unwrap();
+    let new = || stream::Config {
+        discard: stream::DiscardPolicy::New,
+        ..stream::Config::default()
+    };
+    let limits = [
+        (
+            "maximum messages exceeded",
+            stream::Config {
+                max_messages: 1,
+                ..new()
+            },
+        ),
+        (
+            "maximum bytes exceeded",
+            stream::Config {
+                max_bytes: 300,
+                ..new()
+            },
+        ),
+        (
+            "maximum messages per subject exceeded",
+            stream::Config {
+                max_messages: 10,
+                max_messages_per_subject: 1,
+                discard_new_per_subject: true,
+                ..new()
+            },
+        ),
+    ];
+    for (words, limits) in limits {
+        let name = unique();
+        let stream = make_limited_stream(&client, &name, limits).await;
+        publish(&connector, &name, "{}").await.unwrap();
+        let failure = publish(&connector, &name, &format!("\"{}\"", "x".repeat(200)))
+            .await
+            .unwrap_err();
+        assert_eq!(&*failure.code, "SERVICE_UNAVAILABLE", "{failure:?}");
+        assert!(failure.message.starts_with(words), "{failure:?}");
+        // As a consumer of a work queue does it.
+        stream.purge().await.unwrap();
+        publish(&connector, &name, "{}").await.unwrap();
+        jetstream::new(client.clone()).delete_stream(&name).await.unwrap();
+    }
+    assert_eq!(proxy.connections(), 1);
+}
+
+#[tokio::test]
+async fn what_a_stream_never_takes_is_not_tried_again() {
+    let Some(url) = address(KIND, "what_a_stream_never_takes_is_not_tried_again") else {
+        return;
+    };
+    let proxy = Proxy::to(&host_and_port(&url)).await;
+    let client = async_nats::connect(&url).await.unwrap();
+    let (name, sealed) = (unique(), unique());
+    let limits = stream::Config {
+        max_message_size: 300,
+        ..stream::Config::default()
+    };
+    make_limited_stream(&client, &name, limits).await;
+    let mut closed = make_stream(&client, &sealed).await.cached_info().config.clone();
+    closed.sealed = true;
+    let streams = jetstream::new(client);
+    streams.update_stream(closed).await.unwrap();
+    let to = |tag: &str, name: &str, header: Option<&str>| Topic {
+        name: Some(name.into()),
+        headers: header.map(|header| (header.into(), "all".into())).into_iter().collect(),
+        ..topic(tag, stored())
+    };
+    let topics = vec![
+        to("sized", &name, None),
+        to("sealed", &sealed, None),
+        to("rolled", &name, Some("Nats-Rollup")),
+        to("elsewhere", &name, Some("Nats-Expected-Stream")),
+    ];
+    let settings = config(&at_port(&url, proxy.port()), stored());
+    let connector = open(KIND, settings, Some(topics)).await.unwrap();
+    let large = format!("\"{}\"", "x".repeat(400));
+    for (event, message, words) in [
+        ("sized", &*large, "message size exceeds maximum allowed"),
+        ("sealed", "{}", "invalid operation on sealed stream"),
+        ("rolled", "{}", "rollup not permitted"),
+        ("elsewhere", "{}", "expected stream does not match"),
+    ] {
+        let failure = publish(&connector, event, message).await.unwrap_err();
+        assert_eq!(&*failure.code, "VALIDATION_ERROR", "{event}: {failure:?}");
+        assert!(failure.message.starts_with(words), "{event}: {failure:?}");
+    }
+    publish(&connector, "sized", "{}").await.unwrap();
+    assert_eq!(proxy.connections(), 1);
+    for name in [name, sealed] {
+        streams.delete_stream(&name).await.unwrap();
+    }
 }
 
 #[tokio::test]
