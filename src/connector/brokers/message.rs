@@ -43,6 +43,9 @@ impl Message {
         let key = match members.get_present("key").map(json::string) {
             None => None,
             Some(Some(key)) if !key.is_empty() => Some(key.into_owned()),
+            Some(None) if members.get("key").is_some_and(|key| key.starts_with('"')) => {
+                return Err(half_a_pair("input.key"));
+            }
             Some(_) => return Err(Failure::invalid("input.key: must be a text that is not empty")),
         };
         let Some(message) = members.get("message") else {
@@ -50,6 +53,7 @@ impl Message {
         };
         let (body, content_type) = match json::string(message) {
             Some(text) => (text.into_owned().into_bytes(), TEXT_MEDIA_TYPE),
+            None if message.starts_with('"') => return Err(half_a_pair("input.message")),
             None => (message.as_bytes().to_vec(), JSON_MEDIA_TYPE),
         };
         Ok(Self {
@@ -65,6 +69,13 @@ impl Message {
     pub(super) fn is_null(&self) -> bool {
         self.content_type == JSON_MEDIA_TYPE && self.body == b"null"
     }
+}
+
+/// What is wrong with the only strings of JSON that are no text.
+fn half_a_pair(place: &str) -> Failure {
+    Failure::invalid(format!(
+        "{place}: the text is no valid Unicode (half a surrogate pair); take it out, or send the text within an object"
+    ))
 }
 
 #[cfg(test)]
@@ -95,6 +106,29 @@ mod tests {
         assert_eq!(
             read(r#"{"message":"a \"b\" \u00fc\n"}"#),
             Ok(("a \"b\" ü\n".into(), TEXT_MEDIA_TYPE))
+        );
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_is_refused_in_texts_and_left_alone_in_json() {
+        for (input, place) in [
+            (r#"{"message":"a\ud83d"}"#, "input.message:"),
+            (r#"{"message":1,"key":"\ude00"}"#, "input.key:"),
+        ] {
+            let failure = read(input).unwrap_err();
+            assert_eq!(&*failure.code, "VALIDATION_ERROR");
+            assert!(
+                failure.message.starts_with(place) && failure.message.contains("half a surrogate pair"),
+                "{failure:?}"
+            );
+        }
+        assert_eq!(
+            read(r#"{"message":["\ud83d"]}"#),
+            Ok((br#"["\ud83d"]"#.to_vec(), JSON_MEDIA_TYPE))
+        );
+        assert_eq!(
+            read(r#"{"message":"\ud83d\ude00"}"#),
+            Ok(("😀".into(), TEXT_MEDIA_TYPE))
         );
     }
 
