@@ -20,6 +20,7 @@ describe('examples/native', () => {
   const said = {
     actions: [/placed: HTTP 201 after 1 retries/],
     notifications: [/sent to bob@example\.com: <.+>/],
+    sms: [/text sent to \+4915111111: SM\d/, /e-mail sent to Ann <ann@example\.com>: m-\d/, /in vain: .*21211/],
     storage: [/read: invoice 2: 99\.90 EUR/],
     events: [/a topic: \{"message_id":"job_.+","subject":"shop\.orders\.placed"\}/],
     // `deleteMany` and `deleteNodes` with a filter are what the documentation of jobs shows.
