@@ -8,7 +8,7 @@
 
 mod actions;
 mod auth;
-#[cfg(any(feature = "dynamodb", feature = "sqs", feature = "cloud-storage"))]
+#[cfg(any(feature = "dynamodb", feature = "sqs", feature = "ses", feature = "cloud-storage"))]
 mod aws;
 mod brokers;
 mod call;
@@ -16,6 +16,7 @@ mod circuit;
 mod contract;
 mod databases;
 mod failure;
+mod google;
 mod graph_definition;
 #[cfg(feature = "graphs")]
 mod graphs;

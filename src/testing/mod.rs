@@ -7,6 +7,8 @@
 
 pub(crate) mod api_server;
 pub(crate) mod authority;
+#[cfg(any(feature = "dynamodb", feature = "ses"))]
+pub(crate) mod aws_signature;
 pub(crate) mod eventually;
 pub(crate) mod proxy;
 #[cfg(feature = "rabbitmq")]

@@ -40,8 +40,17 @@ pub(in crate::connector) struct Account {
     pub(in crate::connector) profile: Option<String>,
 }
 
+/// What a signature adds to a request.
+#[cfg(feature = "ses")]
+const SIGNATURE_HEADERS: [&str; 4] = [
+    "authorization",
+    "x-amz-content-sha256",
+    "x-amz-date",
+    "x-amz-security-token",
+];
+
 /// Signs requests.
-pub(super) struct Credentials {
+pub(in crate::connector) struct Credentials {
     account: Account,
     signer: Mutex<Signer<Credential>>,
     /// What finds credentials; `None`: the definition has them.
@@ -90,7 +99,40 @@ impl Credentials {
         self.chain.as_ref().is_some_and(Chain::some_source_is_silent)
     }
 
+    /// The same, asking this machine where the definition has none.
+    #[cfg(feature = "ses")]
+    pub(in crate::connector) fn of(account: Account) -> Self {
+        Self::new(account, reqsign_core::OsEnv)
+    }
+
+    /// The headers that a signature of this request adds to those that it has.
+    #[cfg(feature = "ses")]
+    pub(in crate::connector) async fn signature(
+        &self,
+        (method, url): (&reqwest::Method, &url::Url),
+        headers: &[(&'static str, String)],
+        body: &str,
+    ) -> Result<Vec<(&'static str, String)>, Failure> {
+        // Without it the body would not be part of the signature.
+        let digest = ring::digest::digest(&ring::digest::SHA256, body.as_bytes());
+        let mut request = http_types::Request::builder()
+            .method(method)
+            .uri(url.as_str())
+            .header("x-amz-content-sha256", crate::text::hex::hex(digest.as_ref()));
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        let label = self.account.label;
+        let request = request.body(());
+        let request = request.map_err(|_| Failure::invalid(format!("{label}: the request cannot be made")))?;
+        let (mut head, ()) = request.into_parts();
+        self.sign(&mut head).await?;
+        let added = |name: &'static str| Some((name, head.headers.get(name)?.to_str().ok()?.to_owned()));
+        Ok(SIGNATURE_HEADERS.into_iter().filter_map(added).collect())
+    }
+
     /// Forgets credentials that were refused, unless they are the definition's own; `false`: there are no others.
+    #[cfg(any(test, feature = "dynamodb", feature = "sqs"))]
     pub(super) fn forget(&self) -> bool {
         let Some(chain) = &self.chain else { return false };
         *self.signer.lock().unwrap_or_else(PoisonError::into_inner) = searching(chain, &self.account);

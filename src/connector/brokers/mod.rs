@@ -42,6 +42,8 @@ mod rest;
 mod service_bus;
 #[cfg(feature = "sqs")]
 mod sqs;
+#[cfg(any(feature = "sqs", feature = "pubsub", feature = "service-bus"))]
+mod stateless;
 // They compare all kinds.
 #[cfg(all(
     test,
@@ -77,6 +79,8 @@ use crate::resources::{Broker, BrokerEnv, CloudBroker, OutboundRules, Resources}
 use async_trait::async_trait;
 use connector::{BrokerConnector, Transport};
 use shared_connection::Timeouts;
+#[cfg(any(feature = "sqs", feature = "pubsub", feature = "service-bus"))]
+use stateless::Stateless;
 use std::sync::Arc;
 use topics::Topics;
 
@@ -133,19 +137,19 @@ impl BrokerDefinition {
             #[cfg(feature = "sqs")]
             CloudBroker::Sqs(config) => {
                 let sqs = sqs::Sqs::reveal(config, authorities, outbound, timeouts, expressions).await?;
-                Ok(self.connector(sqs, topics))
+                Ok(self.connector(Stateless(sqs), topics))
             }
             #[cfg(feature = "pubsub")]
             CloudBroker::PubSub(config) => {
                 let variable = |name: &str| std::env::var(name).ok();
                 let pubsub =
                     pubsub::PubSub::reveal(config, authorities, outbound, timeouts, expressions, variable).await?;
-                Ok(self.connector(pubsub, topics))
+                Ok(self.connector(Stateless(pubsub), topics))
             }
             #[cfg(feature = "service-bus")]
             CloudBroker::ServiceBus(config) => {
                 let bus = service_bus::ServiceBus::reveal(config, authorities, outbound, timeouts, expressions).await?;
-                Ok(self.connector(bus, topics))
+                Ok(self.connector(Stateless(bus), topics))
             }
             #[allow(unreachable_patterns, reason = "a build without some has no connector for them")]
             _ => Err(Failure::not_built_in("events", self.env.kind.name())),

@@ -58,15 +58,20 @@ impl Rest {
         }
     }
 
-    /// Asks once.
-    pub(super) async fn ask(&self, request: Request) -> Result<Answer, Failure> {
+    /// What makes its requests.
+    pub(super) async fn client(&self) -> Result<&Client, Failure> {
         let open = || {
             let mut options = ClientOptions::new(self.outbound.clone());
             options.authorities = self.authorities.clone();
             options.idle_per_host = CONNECTIONS;
             Client::open(options)
         };
-        let client = self.http.get_or_try_init(open).await.map_err(Failure::from)?;
+        self.http.get_or_try_init(open).await.map_err(Failure::from)
+    }
+
+    /// Asks once.
+    pub(super) async fn ask(&self, request: Request) -> Result<Answer, Failure> {
+        let client = self.client().await?;
         let limits = ExchangeLimits {
             deadline: self.within,
             response_bytes: MAX_ANSWER_BYTES,

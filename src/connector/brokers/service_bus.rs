@@ -2,11 +2,10 @@
 //!
 //! Invariant: no error contains a key or a signature.
 
-use super::connector::Transport;
-use super::connector_error::ConnectorError;
 use super::message::Message;
 use super::rest::{Answer, Request, Rest};
 use super::shared_connection::Timeouts;
+use super::stateless::Requests;
 use super::topics::Destination;
 use crate::clock::{Clock, Millis, SystemClock};
 use crate::connector::Failure;
@@ -266,29 +265,12 @@ fn too_large(bytes: usize) -> Failure {
 }
 
 #[async_trait]
-impl Transport for ServiceBus {
-    /// Each request stands for itself.
-    type Connection = ();
-
-    async fn connect(&self) -> Result<(), Failure> {
-        Ok(())
+impl Requests for ServiceBus {
+    async fn probe(&self) -> Result<(), Failure> {
+        self.describe().await
     }
 
-    fn takes_keys(&self) -> bool {
-        true
+    async fn publish(&self, message: &Message, to: &Destination) -> Result<String, Failure> {
+        self.send(message, to).await
     }
-
-    fn is_usable(&self, (): &()) -> bool {
-        true
-    }
-
-    async fn probe(&self, (): &()) -> Result<(), ConnectorError> {
-        self.describe().await.map_err(ConnectorError::Refused)
-    }
-
-    async fn publish(&self, (): &(), message: &Message, to: &Destination) -> Result<String, ConnectorError> {
-        self.send(message, to).await.map_err(ConnectorError::Refused)
-    }
-
-    async fn close(&self, (): &()) {}
 }

@@ -2,15 +2,13 @@
 //!
 //! Invariant: no error contains a key or a token.
 
-mod token;
-
-use super::connector::Transport;
-use super::connector_error::ConnectorError;
 use super::message::Message;
 use super::rest::{Answer, Request, Rest};
 use super::shared_connection::Timeouts;
+use super::stateless::Requests;
 use super::topics::Destination;
 use crate::connector::Failure;
+use crate::connector::google::{Purpose, ServiceAccount, Tokens};
 use crate::engine::inputs::ExpressionResolver;
 use crate::error::ErrorCode;
 use crate::resources::{OutboundRules, PubSubConfig, Text};
@@ -20,11 +18,12 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde_json::{Map, Value, json};
-use token::{Account, Tokens};
 use url::Url;
 
 /// Where requests go, unless told otherwise.
 const ENDPOINT: &str = "https://pubsub.googleapis.com";
+/// What tokens are for.
+const SCOPE: &str = "https://www.googleapis.com/auth/pubsub";
 /// Names an emulator, which asks for no credentials, as Google's own clients take it.
 const EMULATOR: &str = "PUBSUB_EMULATOR_HOST";
 /// Names a file of credentials, as Google's own clients take it.
@@ -79,7 +78,16 @@ impl PubSub {
             (None, Some(path)) => Some(read_key_file(path).await?),
             (None, None) => None,
         };
-        let account = key.as_deref().map(Account::read).transpose()?;
+        let purpose = Purpose {
+            label: "Pub/Sub",
+            place: "config.credentials",
+            scope: SCOPE,
+            within: timeouts.answer,
+        };
+        let account = match key {
+            Some(key) => Some(ServiceAccount::read(&key, purpose, expressions)?),
+            None => None,
+        };
         if account.is_none() && !is_emulator && config.endpoint.is_none() {
             return Err(Failure::unauthorized(
                 "Pub/Sub: there are no credentials; give `credentials` or `keyFilename` in the broker's `config`, or set GOOGLE_APPLICATION_CREDENTIALS",
@@ -113,11 +121,11 @@ impl PubSub {
             let mut headers = HeaderMap::new();
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             let token = match &self.tokens {
-                Some(tokens) => Some(tokens.current(&self.rest).await?),
+                Some(tokens) => Some(tokens.current(self.rest.client().await?).await?),
                 None => None,
             };
             if let Some(token) = &token {
-                headers.insert(AUTHORIZATION, token.header());
+                headers.insert(AUTHORIZATION, token.header.clone());
             }
             let request = Request {
                 method: method.clone(),
@@ -127,7 +135,7 @@ impl PubSub {
             };
             let answer = self.rest.ask(request).await?;
             match (&self.tokens, &token) {
-                (Some(tokens), Some(token)) if answer.status == 401 && !renewed => tokens.forget(token).await,
+                (Some(tokens), Some(token)) if answer.status == 401 && !renewed => tokens.forget(Some(token)),
                 _ => return Ok(answer),
             }
             renewed = true;
@@ -234,35 +242,18 @@ fn refusal(answer: &Answer, topic: Option<&str>) -> Failure {
 }
 
 #[async_trait]
-impl Transport for PubSub {
-    /// Each request stands for itself.
-    type Connection = ();
-
-    async fn connect(&self) -> Result<(), Failure> {
-        Ok(())
-    }
-
-    fn takes_keys(&self) -> bool {
-        true
-    }
-
-    fn is_usable(&self, (): &()) -> bool {
-        true
-    }
-
-    async fn probe(&self, (): &()) -> Result<(), ConnectorError> {
+impl Requests for PubSub {
+    async fn probe(&self) -> Result<(), Failure> {
         let answer = async { self.ask(Method::GET, &self.url("?pageSize=1")?, Vec::new()).await };
         match answer.await {
             // Who may not list topics may still publish to some.
             Ok(answer) if matches!(answer.status, 200 | 403) => Ok(()),
-            Ok(answer) => Err(ConnectorError::Refused(refusal(&answer, None))),
-            Err(failure) => Err(ConnectorError::Refused(failure)),
+            Ok(answer) => Err(refusal(&answer, None)),
+            Err(failure) => Err(failure),
         }
     }
 
-    async fn publish(&self, (): &(), message: &Message, to: &Destination) -> Result<String, ConnectorError> {
-        self.send(message, to).await.map_err(ConnectorError::Refused)
+    async fn publish(&self, message: &Message, to: &Destination) -> Result<String, Failure> {
+        self.send(message, to).await
     }
-
-    async fn close(&self, (): &()) {}
 }

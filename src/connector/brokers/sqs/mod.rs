@@ -6,10 +6,9 @@
 mod failure;
 mod queue;
 
-use super::connector::Transport;
-use super::connector_error::ConnectorError;
 use super::message::Message;
 use super::shared_connection::Timeouts;
+use super::stateless::Requests;
 use super::topics::Destination;
 use crate::connector::Failure;
 use crate::connector::aws::{Account, GivenKey, JsonService, Place};
@@ -284,36 +283,21 @@ fn entry(message: &Message, to: &Destination, queue: &str) -> Result<Entry, Fail
 }
 
 #[async_trait]
-impl Transport for Sqs {
-    /// Each request stands for itself.
-    type Connection = ();
-
-    async fn connect(&self) -> Result<(), Failure> {
-        Ok(())
-    }
-
-    fn takes_keys(&self) -> bool {
-        true
-    }
-
-    fn is_usable(&self, (): &()) -> bool {
-        true
-    }
-
-    async fn probe(&self, (): &()) -> Result<(), ConnectorError> {
+impl Requests for Sqs {
+    async fn probe(&self) -> Result<(), Failure> {
         match self.ask("ListQueues", &json!({ "MaxResults": 1 })).await {
             Ok(_) => Ok(()),
             // Who may not list queues may still send to some.
             Err(failure) if &*failure.code == "FORBIDDEN" => Ok(()),
-            Err(failure) => Err(ConnectorError::Refused(failure)),
+            Err(failure) => Err(failure),
         }
     }
 
-    async fn publish(&self, (): &(), message: &Message, to: &Destination) -> Result<String, ConnectorError> {
-        self.send(message, to).await.map_err(ConnectorError::Refused)
+    async fn publish(&self, message: &Message, to: &Destination) -> Result<String, Failure> {
+        self.send(message, to).await
     }
 
-    async fn close(&self, (): &()) {
+    fn close(&self) {
         self.state().queues.clear();
     }
 }

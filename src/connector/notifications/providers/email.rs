@@ -4,8 +4,12 @@ use super::mail::{MailContent, Sender, secret};
 use super::recipients::{self, ReadAddress};
 use super::request::base_url;
 use super::sender::ApiSender;
-use super::{Batch, Delivery, Provider, brevo, mailgun, postmark, sendgrid, ses};
+#[cfg(feature = "ses")]
+use super::ses;
+use super::{Batch, Delivery, Provider, brevo, mailgun, postmark, sendgrid};
 use crate::connector::Failure;
+#[cfg(feature = "ses")]
+use crate::connector::aws::{Account, Credentials, GivenKey};
 use crate::connector::notifications::address;
 use crate::connector::notifications::history::DeliveryHistory;
 use crate::connector::notifications::smtp::Texts;
@@ -79,6 +83,13 @@ impl ApiMailer {
                     sender: from,
                 })
             }
+            #[cfg(not(feature = "ses"))]
+            MailService::Ses { .. } => {
+                return Err(Failure::invalid(
+                    "this build of the package has no Amazon SES (the cargo feature `ses`)",
+                ));
+            }
+            #[cfg(feature = "ses")]
             MailService::Ses {
                 region,
                 access_key_id,
@@ -94,16 +105,21 @@ impl ApiMailer {
                 url = base(&format!("https://email.{region}.amazonaws.com"))?;
                 Box::new(ses::Ses {
                     base: url.clone(),
-                    key: super::sigv4::SigningKey {
-                        id: expressions.reveal(access_key_id.as_written()).await?,
-                        secret: secret(secret_access_key, expressions).await?,
-                        session_token: match session_token {
-                            Some(token) => Some(secret(token, expressions).await?),
-                            None => None,
-                        },
-                        region,
+                    credentials: Credentials::of(Account {
+                        label: "Amazon SES",
                         service: "ses",
-                    },
+                        place: "`emails`",
+                        region,
+                        given: Some(GivenKey {
+                            id: expressions.reveal(access_key_id.as_written()).await?,
+                            secret: secret(secret_access_key, expressions).await?,
+                            session_token: match session_token {
+                                Some(token) => Some(secret(token, expressions).await?),
+                                None => None,
+                            },
+                        }),
+                        profile: None,
+                    }),
                     sender: from,
                 })
             }

@@ -21,8 +21,8 @@ mod nexmo;
 mod plivo;
 mod postmark;
 mod sendgrid;
+#[cfg(feature = "ses")]
 mod ses;
-mod sigv4;
 mod twilio;
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Push notifications by a provider's API.
 
 use super::expo::Expo;
-use super::firebase::{Firebase, ServiceAccount};
+use super::firebase::Firebase;
 use super::mail::secret;
 use super::recipients::{self, ReadAddress};
 use super::request::base_url;
@@ -71,14 +71,7 @@ impl ApiPusher {
                 } else {
                     expressions.reveal(text).await?
                 };
-                let account: ServiceAccount = serde_json::from_str(&json).map_err(|_| {
-                    Failure::invalid(
-                        "push_notifications.credentials: must be a service account, with project_id, client_email and \
-                         private_key",
-                    )
-                })?;
-                expressions.add_masked_value(&account.private_key);
-                (base.clone(), Box::new(Firebase::new(base, account)?))
+                (base.clone(), Box::new(Firebase::new(base, &json, expressions)?))
             }
         };
         Ok(Self {

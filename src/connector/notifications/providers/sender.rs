@@ -17,7 +17,7 @@ use std::time::Duration;
 /// Most requests of one attempt at once.
 const MAX_REQUESTS: usize = 4;
 /// How long a request may take.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// Largest answer that is read.
 const MAX_ANSWER_BYTES: usize = 1 << 20;
 
@@ -103,9 +103,16 @@ impl<C: Send + Sync> ApiSender<C> {
 
     async fn exchange_once(&self, mut request: ApiRequest) -> Result<Answer, Failure> {
         self.provider.authorize(&self.client, &mut request).await?;
-        exchange(&self.client, request)
-            .await
-            .map_err(|failure| self.named(failure))
+        let now = SystemClock.now();
+        let limits = ExchangeLimits {
+            deadline: REQUEST_TIMEOUT,
+            response_bytes: MAX_ANSWER_BYTES,
+            redirects: 0,
+            now,
+        };
+        let response = self.client.exchange_any(request.build(&self.client), &limits).await;
+        let response = response.map_err(|failure| self.named(failure.into()))?;
+        Ok(Answer::read(response, now))
     }
 
     /// A failure that says whose it is.
@@ -113,19 +120,6 @@ impl<C: Send + Sync> ApiSender<C> {
         failure.message = format!("{}: {}", self.host, failure.message);
         failure
     }
-}
-
-/// One request, and its answer whatever its status.
-pub(super) async fn exchange(client: &Client, request: ApiRequest) -> Result<Answer, Failure> {
-    let now = SystemClock.now();
-    let limits = ExchangeLimits {
-        deadline: REQUEST_TIMEOUT,
-        response_bytes: MAX_ANSWER_BYTES,
-        redirects: 0,
-        now,
-    };
-    let response = client.exchange_any(request.build(client), &limits).await?;
-    Ok(Answer::read(response, now))
 }
 
 /// One message on its way: several workers each take the next recipients.

@@ -5,10 +5,9 @@
 use super::answer::{Answer, Outcome, all};
 use super::mail::{MailContent, Sender};
 use super::request::{ApiRequest, at};
-use super::sigv4::SigningKey;
 use super::{Provider, Recipient};
-use crate::clock::{Clock, SystemClock};
 use crate::connector::Failure;
+use crate::connector::aws::Credentials;
 use crate::connector::notifications::address::Mailbox;
 use crate::error::ErrorCode;
 use crate::http::Client;
@@ -23,7 +22,7 @@ const ENCODED_WORD_BYTES: usize = 45;
 
 pub(super) struct Ses {
     pub base: Url,
-    pub key: SigningKey,
+    pub credentials: Credentials,
     pub sender: Sender,
 }
 
@@ -82,7 +81,12 @@ impl Provider<MailContent> for Ses {
     }
 
     async fn authorize(&self, _client: &Client, request: &mut ApiRequest) -> Result<(), Failure> {
-        self.key.sign(request, SystemClock.now());
+        let place = (&request.method, &request.url);
+        let signature = self
+            .credentials
+            .signature(place, &request.headers, &request.body)
+            .await?;
+        request.headers.extend(signature);
         Ok(())
     }
 }
