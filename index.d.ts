@@ -1537,7 +1537,10 @@ export interface RetentionOptions {
   runs?: RetentionRule | false;
 }
 
-/** Takes messages about what happens in the background. `console` is one. */
+/**
+ * Takes messages about what happens in the background: `console`, pino, winston. Of a failure, pino and loggers like it (`child`,
+ * `trace`, `fatal`) get `(fields, message)`; others, but for the console, `(message, fields)`.
+ */
 export interface Logger {
   debug(message: string, ...details: unknown[]): void;
   info(message: string, ...details: unknown[]): void;

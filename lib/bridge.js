@@ -94,7 +94,7 @@ class Bridge {
       JSON.stringify(environment),
     ];
     try {
-      this.#native = new Native(text, environmentText, () => this.#deliver(), asksSecrets);
+      this.#native = new Native(text, environmentText, () => this.#deliver(), asksSecrets, this.#logger.wantsDebug);
     } catch (error) {
       rethrow(error);
     }
@@ -292,9 +292,10 @@ class Bridge {
     };
   }
 
-  log(level, message) {
+  /** `fields`: what the message says, for structured loggers. */
+  log(level, message, fields) {
     try {
-      this.#context.call(() => this.#logger[level]?.(`ductape: ${logged(this.#native.mask(message))}`));
+      this.#context.call(() => this.#logger.write(level, `ductape: ${logged(this.#native.mask(message))}`, fields));
     } catch {
       // A logger that throws must not stop the jobs, and there is nobody left to tell.
     }
@@ -350,7 +351,7 @@ class Bridge {
         this.#listeners.emit(message[1]);
         break;
       case MESSAGE.LOG:
-        this.log(message[1], message[2]);
+        this.log(message[1], message[2], message[3]);
         break;
       case MESSAGE.START_WORKING:
         this.#native.work();

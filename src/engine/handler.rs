@@ -37,6 +37,18 @@ impl Level {
 pub trait Logger: Send + Sync {
     /// Takes a message. It never holds a payload, a token or a secret.
     fn log(&self, level: Level, message: &str);
+
+    /// The same with what the message says as fields: the JSON text of an object.
+    fn log_with(&self, level: Level, message: &str, fields: &str) {
+        let _ = fields;
+        self.log(level, message);
+    }
+
+    /// Whether messages of the level go anywhere.
+    fn wants(&self, level: Level) -> bool {
+        let _ = level;
+        true
+    }
 }
 
 /// Why an attempt is stopped before its handler is done.

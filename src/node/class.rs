@@ -43,7 +43,7 @@ fn thrown(error: &Error) -> napi::Error {
 #[napi]
 impl Ductape {
     /// `options` and `environment` are JSON texts; `wake` is called when [`take`](Self::take) has something; with `asks_secrets`,
-    /// secrets are asked of JavaScript.
+    /// secrets are asked of JavaScript, with `wants_debug` it is told messages of the level `debug`.
     #[napi(constructor)]
     pub fn new(
         env: Env,
@@ -51,6 +51,7 @@ impl Ductape {
         environment: String,
         wake: Function<'_, (), ()>,
         asks_secrets: bool,
+        wants_debug: bool,
     ) -> napi::Result<Self> {
         let environment: Vec<(String, String)> = serde_json::from_str(&environment).unwrap_or_default();
         let options = read_options(&options, &environment).map_err(|error| thrown(&error))?;
@@ -63,6 +64,7 @@ impl Ductape {
         let logger: Arc<dyn Logger> = Arc::new(MaskedLogger {
             queue: Arc::clone(&queue),
             masker: Arc::clone(&known.masker),
+            wants_debug,
         });
         let opener = ConfiguredStore::new(&options, Arc::clone(&logger))
             .map_err(|error| thrown(&error))?

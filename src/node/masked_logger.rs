@@ -11,10 +11,25 @@ pub struct MaskedLogger {
     pub queue: Arc<MessageQueue>,
     /// What is masked in them.
     pub masker: Arc<Masker>,
+    /// Whether anybody sees messages of the level `debug`.
+    pub wants_debug: bool,
 }
 
 impl Logger for MaskedLogger {
     fn log(&self, level: Level, message: &str) {
-        self.queue.log(level, &self.masker.mask(message));
+        if self.wants(level) {
+            self.queue.log(level, &self.masker.mask(message));
+        }
+    }
+
+    fn log_with(&self, level: Level, message: &str, fields: &str) {
+        if self.wants(level) {
+            self.queue
+                .log_with(level, &self.masker.mask(message), &self.masker.mask(fields));
+        }
+    }
+
+    fn wants(&self, level: Level) -> bool {
+        self.wants_debug || level != Level::Debug
     }
 }

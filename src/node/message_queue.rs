@@ -250,12 +250,19 @@ impl State {
         }
     }
 
-    fn log(&mut self, level: Level, message: &str) {
-        if self.log_lines >= MAX_LOG_LINES {
+    fn log(&mut self, level: Level, message: &str, fields: Option<&str>) {
+        // What is for whoever debugs leaves room for the rest.
+        let most = if level == Level::Debug {
+            MAX_LOG_LINES / 2
+        } else {
+            MAX_LOG_LINES
+        };
+        if self.log_lines >= most {
             return;
         }
         let message = json(&message);
-        self.message(message.len(), |text| protocol::write_log(text, level, &message));
+        let size = message.len() + fields.map_or(0, str::len);
+        self.message(size, |text| protocol::write_log(text, level, &message, fields));
         self.log_lines += 1;
         if let Some(chunk) = self.chunks.back_mut() {
             chunk.log_lines += 1;
@@ -271,6 +278,7 @@ impl State {
                         "listeners of job events are too slow: {} events wait, further ones are dropped",
                         self.events
                     ),
+                    None,
                 );
             }
             return;
@@ -303,7 +311,11 @@ impl PromiseResolver for MessageQueue {
 
 impl Logger for MessageQueue {
     fn log(&self, level: Level, message: &str) {
-        self.push(|state| state.log(level, message));
+        self.push(|state| state.log(level, message, None));
+    }
+
+    fn log_with(&self, level: Level, message: &str, fields: &str) {
+        self.push(|state| state.log(level, message, Some(fields)));
     }
 }
 

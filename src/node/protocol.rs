@@ -63,7 +63,7 @@ wire_kinds! {
         Abort = "a",
         /// `[kind, payload]`: an event of a job, for the listeners.
         Event = "v",
-        /// `[kind, level, message]`: a line of the log.
+        /// `[kind, level, message]`: a line of the log; with `fields` behind them, an object, for structured loggers.
         Log = "l",
         /// `[kind]`: JavaScript calls `work()`, a macrotask after this was sent.
         StartWorking = "o",
@@ -329,10 +329,14 @@ pub fn write_event(text: &mut String, payload: &str) -> fmt::Result {
     write!(text, ",{payload}]")
 }
 
-/// Writes [`MessageKind::Log`]; `message` is JSON of a string.
-pub fn write_log(text: &mut String, level: Level, message: &str) -> fmt::Result {
+/// Writes [`MessageKind::Log`]; `message` is JSON of a string, `fields` of an object.
+pub fn write_log(text: &mut String, level: Level, message: &str, fields: Option<&str>) -> fmt::Result {
     begin(text, MessageKind::Log)?;
-    write!(text, ",\"{}\",{message}]", level.as_str())
+    write!(text, ",\"{}\",{message}", level.as_str())?;
+    if let Some(fields) = fields {
+        write!(text, ",{fields}")?;
+    }
+    text.write_char(']')
 }
 
 /// Writes [`MessageKind::StartWorking`].

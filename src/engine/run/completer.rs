@@ -3,6 +3,7 @@
 //! Invariant: an attempt is settled (forgotten by this process) only when the store has it or has refused it. Holds
 //! nothing back: whatever waits goes into the next batch.
 
+use super::failure_log::{FailedAttempt, FailureLog};
 use super::in_flight::InFlightAttempts;
 use super::progress_writer::Notes;
 use crate::engine::claim::routing::Routing;
@@ -66,6 +67,8 @@ pub struct Completions {
     receiver: Mutex<mpsc::Receiver<EndedAttempt>>,
     /// How attempts went.
     pub counters: AttemptCounters,
+    /// Which failed, for the log.
+    failures: Arc<FailureLog>,
 }
 
 impl Default for Completions {
@@ -75,6 +78,7 @@ impl Default for Completions {
             sender,
             receiver: Mutex::new(receiver),
             counters: AttemptCounters::default(),
+            failures: Arc::default(),
         }
     }
 }
@@ -173,7 +177,7 @@ impl Service for Completer {
                     self.write(std::mem::take(&mut batch), &stop).await;
                 }
                 // All that was submitted before has been written by then.
-                () = stop.stopped() => return,
+                () = stop.stopped() => return completions.failures.flush(&self.context.logger),
             }
         }
     }
@@ -293,6 +297,7 @@ impl Completer {
                     self.completions.counters.count(&completion.outcome);
                     self.context.figures.count_attempt(attempt);
                 }
+                self.log_failure(completion);
                 self.watchers.notify_changed_job(completion.job);
             }
             Completed::LeaseLost => self.context.log(
@@ -303,5 +308,25 @@ impl Completer {
                 ),
             ),
         }
+    }
+    /// Internal work says itself what has become of it.
+    fn log_failure(&self, completion: &Completion) {
+        let Some((error, next_due)) = FailedAttempt::error_of(&completion.outcome) else {
+            return;
+        };
+        let attempt = self.in_flight.attempt_infos([completion.token]).pop().flatten();
+        let route = attempt.as_ref().and_then(|attempt| self.routing.route(attempt.route));
+        let Some((attempt, route)) = attempt.zip(route).filter(|(_, route)| !route.namespace.is_internal()) else {
+            return;
+        };
+        let failed = FailedAttempt {
+            job: &attempt.id,
+            route: (attempt.route, &route),
+            run: completion.run,
+            attempt: attempt.attempt,
+            error,
+            next_due,
+        };
+        self.completions.failures.failed(&self.context, &failed);
     }
 }

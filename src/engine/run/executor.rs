@@ -215,12 +215,6 @@ impl Executor {
     }
 
     fn outcome_after(&self, attempt: &Attempt, end: AttemptEnd) -> Option<RunOutcome> {
-        if let AttemptEnd::Aborted(reason @ AbortReason::Timeout(_)) = &end {
-            self.context.log(
-                Level::Warn,
-                &format!("job {} ({}): {}", attempt.run.id, attempt.route, reason.message()),
-            );
-        }
         outcome_after(attempt, end, self.context.now(), &self.masker)
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod completer;
 pub mod executor;
+mod failure_log;
 pub mod in_flight;
 mod late;
 mod limits;

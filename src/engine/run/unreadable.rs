@@ -2,7 +2,6 @@
 
 use crate::engine::context::Context;
 use crate::engine::gathered_warnings::GatheredWarnings;
-use crate::engine::handler::Level;
 use crate::model::{Route, RunError, RunOutcome};
 use crate::store::{ClaimedRun, Unreadable};
 use std::sync::Arc;
@@ -41,7 +40,6 @@ impl UnreadableRuns {
             }
             Unreadable::Damaged(_) => {
                 let message = format!("the input cannot be read: {unreadable}");
-                context.log(Level::Error, &format!("job {} ({route}) fails: {message}", run.id));
                 RunOutcome::Failed {
                     error: RunError::new("STORE_CORRUPT", &message, None),
                 }
