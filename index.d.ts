@@ -955,6 +955,10 @@ export interface IJobError {
   code: string;
   message: string;
   stack?: string;
+  /** Its `cause`. Up to five levels and 16 errors are kept, with 1,000 characters of each message and 2,000 of each stack. */
+  cause?: IJobError;
+  /** Its `errors`, as of an `AggregateError`. */
+  errors?: IJobError[];
 }
 
 /** A stored job. */
@@ -1385,7 +1389,7 @@ export interface Jobs {
   list(filter?: IJobListFilter): Promise<IJobList>;
   /**
    * Waits for the run that ends next and resolves with its result; a job that has ended already answers at once.
-   * Rejects with the run's error, with `CANCELLED` when the job was cancelled, and with `TIMEOUT` after `timeout` ms
+   * Rejects with the run's error ({@link IRunError}), with `CANCELLED` when the job was cancelled, and with `TIMEOUT` after `timeout` ms
    * (default: no bound).
    */
   wait<Result = unknown>(id: string, options?: { timeout?: number }): Promise<Result>;
@@ -1882,6 +1886,31 @@ export declare class DuctapeError extends Error {
   readonly cause?: unknown;
   /** Set by a handler: ms until the next attempt. What is no finite number does not count, and a warning is logged. */
   retryAfter?: number;
+}
+
+/** What a run failed with and named as its cause: an error again. */
+export interface IRunErrorCause extends Error {
+  /** Absent when the error had none: then `name` is its own. */
+  readonly code?: string;
+  readonly cause?: IRunErrorCause;
+  /** Of an `AggregateError`. */
+  readonly errors?: readonly IRunErrorCause[];
+}
+
+/**
+ * What `jobs.wait` rejects with when the run failed: a `DuctapeError` that says what the handler threw.
+ *
+ *     const error = reason as IRunError;
+ *     console.error(error.code, error.stack, error.cause?.message);
+ */
+export interface IRunError extends Omit<DuctapeError, 'code' | 'cause'> {
+  /** The handler's own code, else the name of its error. */
+  readonly code: ErrorCode | (string & {});
+  /** The stack of what the handler threw: where it was, not where `wait` was called. */
+  readonly stack?: string;
+  readonly cause?: IRunErrorCause;
+  /** Of an `AggregateError`. */
+  readonly errors?: readonly IRunErrorCause[];
 }
 
 /**

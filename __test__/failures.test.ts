@@ -1,6 +1,19 @@
 // What is seen of jobs that fail: the log, and what is kept of an error.
-import { expect, describe, it, onTestFinished, vi } from 'vitest';
-import { create, eventually, job, recordingLogger } from './support/instances.js';
+import { randomBytes } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { Ductape, type IRunError } from './support/ductape.js';
+import {
+  create,
+  env,
+  eventually,
+  job,
+  product,
+  recordingLogger,
+  rejection,
+  temporaryStore,
+} from './support/instances.js';
 
 const fastRetry = { initialDelay: 1, maxDelay: 1 };
 
@@ -13,7 +26,9 @@ function withDefaultLogger() {
   onTestFinished(() => {
     for (const spy of spies) spy.mockRestore();
   });
-  return { ductape: create({ logger: undefined }), lines };
+  const ductape = new Ductape({ store: 'memory:', product, env });
+  onTestFinished(() => ductape.close({ timeout: 0 }));
+  return { ductape, lines };
 }
 
 describe('a run that fails for good', () => {
@@ -97,7 +112,7 @@ describe('a logger of the program', () => {
       const { job_id } = await ductape.actions.dispatch({ app: 'mail', event: 'send', input: {} });
       await ductape.jobs.wait(job_id).catch(() => {});
       await eventually(() => expect(calls).toHaveLength(1));
-      const [fields, message] = (isLikePino ? calls[0] : calls[0]?.toReversed()) ?? [];
+      const [fields, message] = (isLikePino ? calls[0] : [...(calls[0] ?? [])].reverse()) ?? [];
       expect(message).toBe(
         `ductape: job ${job_id} (actions mail/send (shop, test)): run 1 failed in attempt 1: RangeError: too far`,
       );
@@ -111,8 +126,126 @@ describe('a logger of the program', () => {
         run: 1,
         attempt: 1,
         failed_before: 0,
-        err: { code: 'RangeError', message: 'too far', stack: expect.stringContaining('failures.test.ts') },
       });
+      const { err } = fields as { err: Error };
+      expect(err).toMatchObject({ message: 'too far', stack: expect.stringContaining('failures.test.ts') });
+      // Pino shows an error in a form of its own.
+      if (isLikePino) expect([err.name, err instanceof Error]).toEqual(['RangeError', true]);
+      else expect(err).toHaveProperty('code', 'RangeError');
     }
+  });
+});
+
+describe('the causes of an error', () => {
+  const failed = async (thrown: () => unknown) => {
+    const ductape = create();
+    ductape.features.define('import', () => {
+      throw thrown();
+    });
+    const { job_id } = await ductape.features.dispatch(job('import'));
+    const error = (await rejection(ductape.jobs.wait(job_id))) as unknown as IRunError;
+    const kept = (await ductape.jobs.get(job_id)).error;
+    expect((await ductape.jobs.getHistory(job_id)).executions[0]?.error).toEqual(kept);
+    return { error, kept };
+  };
+
+  it('are kept with it, and wait rejects with them and the stack of the run', async () => {
+    const { error, kept } = await failed(() => {
+      const refused = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
+      return new Error('no invoice', { cause: new TypeError('fetch failed', { cause: refused }) });
+    });
+    const stack = expect.stringContaining('failures.test.ts');
+    expect(kept).toEqual({
+      code: 'Error',
+      message: 'no invoice',
+      stack,
+      cause: {
+        code: 'TypeError',
+        message: 'fetch failed',
+        stack,
+        cause: { code: 'ECONNREFUSED', message: 'connect ECONNREFUSED', stack },
+      },
+    });
+    expect(error.stack).toBe(kept?.stack);
+    expect(error.cause).toBeInstanceOf(Error);
+    expect([error.cause?.name, error.cause?.message, error.cause?.stack]).toEqual(['TypeError', 'fetch failed', stack]);
+    expect(error.cause?.cause).toMatchObject({ code: 'ECONNREFUSED', message: 'connect ECONNREFUSED' });
+  });
+
+  it('are a list with an AggregateError', async () => {
+    const { error, kept } = await failed(() => new AggregateError([new Error('one'), 'two'], 'all of them'));
+    expect(kept).toMatchObject({
+      code: 'AggregateError',
+      errors: [
+        { code: 'Error', message: 'one' },
+        { code: 'Error', message: 'two' },
+      ],
+    });
+    expect(error.errors?.map(({ message }) => message)).toEqual(['one', 'two']);
+  });
+
+  it('have the name of a DOMException, not its number', async () => {
+    const aborted = await failed(() => new Error('given up', { cause: AbortSignal.abort().reason }));
+    expect(aborted.kept?.cause?.code).toBe('AbortError');
+    expect(aborted.error.cause?.name).toBe('AbortError');
+    const ductape = create();
+    ductape.features.define('fetch', async () => {
+      const signal = AbortSignal.timeout(1);
+      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      signal.throwIfAborted();
+    });
+    const { job_id } = await ductape.features.dispatch(job('fetch'));
+    expect((await rejection(ductape.jobs.wait(job_id))).code).toBe('TimeoutError');
+  });
+
+  it('are bounded, however many there are and however they hang together', async () => {
+    const { kept } = await failed(() => {
+      let error = new Error('x'.repeat(100_000));
+      for (let level = 0; level < 100; level++) error = new Error('y'.repeat(100_000), { cause: error });
+      const circular = new Error('circular');
+      circular.cause = circular;
+      return new AggregateError([error, circular, ...Array.from({ length: 1000 }, () => new Error('z'))]);
+    });
+    expect(JSON.stringify(kept).length).toBeLessThan(64 * 1024);
+    expect(kept?.errors?.length).toBeLessThanOrEqual(16);
+    expect(kept?.errors?.find(({ message }) => message === 'circular')).not.toHaveProperty('cause');
+    let levels = 0;
+    for (let at = kept?.errors?.[0]; at; at = at.cause) levels++;
+    expect(levels).toBe(5);
+  });
+
+  it('are masked and encrypted as the error is', async () => {
+    const store = await temporaryStore();
+    const secret = 'hunter2-hunter2';
+    const ductape = create({
+      store,
+      secrets: { TOKEN: secret },
+      inputSecrets: ['TOKEN'],
+      encryptionKeys: [{ id: 'k', key: randomBytes(32) }],
+    });
+    ductape.features.define('import', () => {
+      throw new Error('outer', { cause: new Error(`inner with ${secret} and "quotes"`) });
+    });
+    const { job_id } = await ductape.features.dispatch(job('import', { input: { token: '$Secret{TOKEN}' } }));
+    await rejection(ductape.jobs.wait(job_id));
+    expect((await ductape.jobs.get(job_id)).error?.cause?.message).toBe('inner with [secret] and "quotes"');
+    await ductape.close();
+    const folder = dirname(store.slice('sqlite:'.length));
+    for (const entry of await readdir(folder, { withFileTypes: true })) {
+      if (entry.isFile()) expect((await readFile(join(folder, entry.name))).includes('inner with')).toBe(false);
+    }
+  });
+
+  it('outlast a rollback', async () => {
+    const ductape = create();
+    const undone: unknown[] = [];
+    ductape.features.define('order', async ({ step }) => {
+      await step('charge', () => 17, { rollback: (result) => void undone.push(result) });
+      throw new Error('no stock', { cause: new Error('warehouse') });
+    });
+    const { job_id } = await ductape.features.dispatch(job('order'));
+    const error = await rejection(ductape.jobs.wait(job_id));
+    expect(undone).toEqual([17]);
+    expect((error.cause as Error).message).toBe('warehouse');
   });
 });

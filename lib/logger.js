@@ -1,7 +1,7 @@
 'use strict';
 // The logger of an instance: the user's, or the console's warnings and errors.
 
-const { refuse } = require('./errors.js');
+const { refuse, toThrown } = require('./errors.js');
 
 const LEVELS = ['debug', 'info', 'warn', 'error'];
 
@@ -13,6 +13,9 @@ function formOf(logger) {
   const isLikePino = ['child', 'trace', 'fatal'].every((method) => typeof logger[method] === 'function');
   return isLikePino && !('transports' in logger) ? FORM.BEFORE : FORM.BEHIND;
 }
+
+/** The fields with the error as one: pino and its kind show those in a form of their own. */
+const withError = (fields) => ({ ...fields, err: toThrown(fields.err) });
 
 /**
  * The logger to use, as `{ wantsDebug, write(level, message, fields) }`; `fields` may be undefined. Throws when the given one
@@ -28,7 +31,7 @@ function resolveLogger(given) {
   const write = (level, message, fields) => {
     // For people, the message says it all.
     if (fields === undefined || logger[level] === console[level]) logger[level](message);
-    else if (form === FORM.BEFORE) logger[level](fields, message);
+    else if (form === FORM.BEFORE) logger[level](withError(fields), message);
     else logger[level](message, fields);
   };
   return { wantsDebug: logger === given, write };

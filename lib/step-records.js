@@ -26,7 +26,7 @@ class StepRecords {
   /** By tag the run in which a step was last undone. */
   #undone = new Map();
   #lastOrder = 0;
-  /** The failure `{ code, message, stack?, run }` that the run is rolled back for. */
+  /** The failure `{ code, message, stack?, cause?, errors?, run }` that the run is rolled back for. */
   #undoing;
 
   /** `records`: pairs of tag and text, in the order they were recorded; `run`: the number of this run. */

@@ -222,9 +222,11 @@ class Steps {
   }
 
   /** The failure with secrets masked and texts cut. */
-  #storableFailure({ code, message, stack }) {
+  #storableFailure({ code, message, stack, cause, errors }) {
     const cut = (text) => text && this.#native.mask(text).slice(0, MAX_FAILURE_CHARS).toWellFormed();
-    return { code: cut(code), message: cut(message), stack: cut(stack) };
+    // These are short already.
+    const causes = JSON.parse(this.#native.mask(JSON.stringify({ cause, errors })));
+    return { code: cut(code), message: cut(message), stack: cut(stack), ...causes };
   }
 
   /** Returns what the run fails with: this failure, or the one that it has been rolled back for since an earlier attempt. */
@@ -242,8 +244,8 @@ class Steps {
       await this.#retryUntilStored(() => this.#native.record(undoneTag(step.tag, records.run), undefined));
       records.undone(step.tag, records.run);
     }
-    const { code, message, stack } = records.undoing;
-    return { code, message, stack };
+    const { run, ...cause } = records.undoing;
+    return cause;
   }
 
   /** Whether it succeeded. */

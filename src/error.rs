@@ -155,6 +155,17 @@ impl fmt::Display for Problem {
     }
 }
 
+/// What a handler threw, besides its message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandlerError {
+    /// Its code, which need not be one of the list.
+    pub code: Box<str>,
+    /// Its stack.
+    pub stack: Option<Box<str>>,
+    /// JSON text of what it names as its causes.
+    pub origin: Option<Box<str>>,
+}
+
 /// Any failure this crate reports.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
@@ -165,8 +176,8 @@ pub struct Error {
     pub message: String,
     /// Every problem found, when an input was refused.
     pub details: Vec<Problem>,
-    /// A handler's own code, shown instead of `code`.
-    pub handler_code: Option<Box<str>>,
+    /// What a handler threw, shown instead of `code` and of what is said here.
+    pub handler: Option<Box<HandlerError>>,
     /// The failure that caused it, for `error.cause`.
     #[source]
     pub source: Option<std::sync::Arc<dyn std::error::Error + Send + Sync>>,
@@ -182,7 +193,7 @@ impl Error {
             code,
             message: message.into(),
             details: Vec::new(),
-            handler_code: None,
+            handler: None,
             source: None,
         }
     }
@@ -196,7 +207,7 @@ impl Error {
             code: common_code(&details),
             message,
             details,
-            handler_code: None,
+            handler: None,
             source: None,
         }
     }
@@ -204,7 +215,9 @@ impl Error {
     /// What `error.code` says.
     #[must_use]
     pub fn code_text(&self) -> &str {
-        self.handler_code.as_deref().unwrap_or(self.code.as_str())
+        self.handler
+            .as_ref()
+            .map_or(self.code.as_str(), |handler| &*handler.code)
     }
 
     /// The same error with the failure that caused it.

@@ -116,6 +116,7 @@ impl Handler for Calls {
                 code: "Error".into(),
                 message: "not yet".into(),
                 stack: None,
+                origin: None,
                 retry_after: Some(RetryAfter::Exactly(MINUTE)),
             })
         } else {

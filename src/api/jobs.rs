@@ -5,7 +5,7 @@ use super::filter::{CONDITION_FIELDS, exclude_internal_routes, read_conditions, 
 use super::metrics::stats_within;
 use super::view::{HistoryView, JobView, StatsView};
 use crate::engine::Engine;
-use crate::error::{Error, ErrorCode, Problem, Result};
+use crate::error::{Error, ErrorCode, HandlerError, Problem, Result};
 use crate::model::{JobId, Route, RunStatus, Status};
 use crate::store::{HistoryEntry, HistoryPosition, JobRecord, JobSeq, ListFilter, RouteId};
 use serde::Serialize;
@@ -370,11 +370,15 @@ fn run_cancelled(id: &JobId, run: i64, error: Option<&crate::model::RunError>) -
     )
 }
 
-/// A run's error, for whoever waited for the run. Its code is the run's own when it is one of the closed list.
+/// A run's error, for whoever waited for the run: code, stack and causes are the run's own.
 fn run_error(id: &JobId, run: i64, error: &crate::model::RunError) -> Error {
     let code = ErrorCode::parse(&error.code).unwrap_or(ErrorCode::HandlerError);
     let mut failure = Error::new(code, error.message.to_string());
-    failure.handler_code = Some(error.code.clone());
+    failure.handler = Some(Box::new(HandlerError {
+        code: error.code.clone(),
+        stack: error.stack.clone(),
+        origin: error.origin.clone(),
+    }));
     failure.details.push(Problem::new(
         "job",
         format!("run {run} of job {id} failed: {}", error.code),

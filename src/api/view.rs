@@ -5,6 +5,7 @@
 use super::next_run::next_run_at;
 use super::schedule_view::ScheduleView;
 use crate::clock::Millis;
+use crate::engine::shown;
 use crate::model::{Figures, JobOptions, Recurrence, Route, Rule, RunError};
 use crate::store::{History, HistoryEntry, JobRecord, OccurrenceGap, Stats};
 use serde::Serialize;
@@ -50,7 +51,7 @@ pub struct JobView {
     attempt: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_error: Option<Box<str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shown")]
     error: Option<RunError>,
     #[serde(skip_serializing_if = "Option::is_none")]
     progress: Option<Box<RawValue>>,
@@ -161,7 +162,7 @@ struct ExecutionView {
     #[serde(skip_serializing_if = "Option::is_none")]
     duration_ms: Option<i64>,
     status: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shown")]
     error: Option<RunError>,
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<Box<RawValue>>,

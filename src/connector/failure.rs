@@ -105,6 +105,7 @@ impl From<Failure> for HandlerFailure {
             code: failure.code,
             message: failure.message.into(),
             stack: None,
+            origin: None,
             retry_after: failure.retry_after.map(RetryAfter::AtLeast),
         }
     }

@@ -11,7 +11,7 @@ use crate::engine::inputs::ExpressionResolver;
 use crate::engine::routing::{Lane, Pattern};
 use crate::engine::steps::Steps;
 use crate::engine::{Attempt, HandlerFailure, HandlerSpec, Level, Logger, NativeHandler, NativeWork, Reply};
-use crate::error::{Error, ErrorCode};
+use crate::error::{Error, ErrorCode, HandlerError};
 use crate::store::Store;
 use async_trait::async_trait;
 use futures_util::StreamExt;
@@ -295,7 +295,13 @@ impl From<&Failure> for Error {
     fn from(failure: &Failure) -> Self {
         let code = ErrorCode::parse(&failure.code).unwrap_or(ErrorCode::HandlerError);
         let mut error = Self::new(code, failure.message.as_str());
-        error.handler_code = (code == ErrorCode::HandlerError).then(|| failure.code.clone());
+        error.handler = (code == ErrorCode::HandlerError).then(|| {
+            Box::new(HandlerError {
+                code: failure.code.clone(),
+                stack: None,
+                origin: None,
+            })
+        });
         error
     }
 }

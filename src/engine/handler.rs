@@ -179,6 +179,8 @@ pub struct HandlerFailure {
     pub message: Box<str>,
     /// Its stack.
     pub stack: Option<Box<str>>,
+    /// What it names as its causes, as of [`crate::model::RunError`].
+    pub origin: Option<Box<str>>,
     /// The delay it asks for.
     pub retry_after: Option<RetryAfter>,
 }

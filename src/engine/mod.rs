@@ -32,6 +32,7 @@ pub use engine::Engine;
 pub use events::announcer::{Announcer, EventDeferral, EventKind, JobEvent, Listener};
 pub use events::public_event::event_json;
 pub use events::scheduled_events::ScheduledEvents;
+pub use events::shown_error::shown;
 pub use failpoint::Failpoints;
 pub use handler::{AbortReason, Attempt, FeaturePart, Handler, HandlerFailure, Invocation, Level, Logger, Reply};
 pub use maintain::{outbox_relay, retention_sweeper};

@@ -99,6 +99,7 @@ pub(super) async fn call(
                     code: reason.code().into(),
                     message: reason.message().into(),
                     stack: None,
+                    origin: None,
                     retry_after: None,
                 });
             }

@@ -295,6 +295,7 @@ fn handler_failure(error: Error) -> HandlerFailure {
         code: error.code_text().into(),
         message: error.message.into(),
         stack: None,
+        origin: None,
         retry_after: None,
     }
 }

@@ -9,6 +9,8 @@ pub const MAX_STACK_BYTES: usize = 8 * 1024;
 pub const MAX_MESSAGE_BYTES: usize = 8 * 1024;
 /// Stored codes are truncated to this length, in bytes.
 pub const MAX_CODE_BYTES: usize = 255;
+/// Causes whose text is longer than this, in bytes, are not stored.
+pub const MAX_ORIGIN_BYTES: usize = 64 * 1024;
 
 /// Why an attempt failed, as stored in the history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +22,10 @@ pub struct RunError {
     /// The stack, at most [`MAX_STACK_BYTES`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stack: Option<Box<str>>,
+    /// What it names as its causes: JSON text of an object with `cause`, an error with its causes, and `errors`, a list of them;
+    /// at most [`MAX_ORIGIN_BYTES`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Box<str>>,
 }
 
 impl RunError {
@@ -30,6 +36,17 @@ impl RunError {
             code: truncate_to(code, MAX_CODE_BYTES).into(),
             message: truncate_to(message, MAX_MESSAGE_BYTES).into(),
             stack: stack.map(|text| truncate_to(text, MAX_STACK_BYTES).into()),
+            origin: None,
+        }
+    }
+
+    /// The same with what it names as its causes, if that is not too long.
+    #[must_use]
+    pub fn with_origin(self, origin: Option<&str>) -> Self {
+        let origin = origin.filter(|origin| origin.len() <= MAX_ORIGIN_BYTES);
+        Self {
+            origin: origin.map(Into::into),
+            ..self
         }
     }
 }

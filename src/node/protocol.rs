@@ -79,7 +79,7 @@ wire_kinds! {
     AnswerKind: u8 {
         /// The handler returned this JSON.
         Result = 0,
-        /// The handler failed: `{ code, message, stack?, retryAfter? }`.
+        /// The handler failed: `{ code, message, stack?, cause?, errors?, retryAfter? }`.
         Failure = 1,
         /// The handler snoozes the run for so many ms.
         Snooze = 2,
@@ -151,7 +151,7 @@ pub fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
 }
 
-/// JSON of an error, as JavaScript makes its `DuctapeError` of it: `{ code, message, details?, cause? }`. What it quotes of an
+/// JSON of an error, as JavaScript makes its `DuctapeError` of it: `{ code, message, details?, cause?, stack?, origin? }`. What it quotes of an
 /// input cannot end a line of a log or steer a terminal; the message of a handler's own error stays as it is.
 pub fn error_json(error: &Error) -> String {
     #[derive(Serialize)]
@@ -162,6 +162,10 @@ pub fn error_json(error: &Error) -> String {
         details: Vec<WireProblem<'a>>,
         #[serde(skip_serializing_if = "Option::is_none")]
         cause: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        stack: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        origin: Option<&'a RawValue>,
     }
     #[derive(Serialize)]
     struct WireProblem<'a> {
@@ -174,7 +178,8 @@ pub fn error_json(error: &Error) -> String {
             message: escaped(&problem.message),
         }
     }
-    let is_handlers = error.handler_code.is_some();
+    let handler = error.handler.as_deref();
+    let is_handlers = handler.is_some();
     json(&WireError {
         code: error.code_text(),
         message: if is_handlers {
@@ -187,6 +192,10 @@ pub fn error_json(error: &Error) -> String {
             .source
             .as_ref()
             .map(|source| escaped(&source.to_string()).into_owned()),
+        stack: handler.and_then(|handler| handler.stack.as_deref()),
+        origin: handler
+            .and_then(|handler| handler.origin.as_deref())
+            .and_then(|origin| serde_json::from_str(origin).ok()),
     })
 }
 
@@ -214,19 +223,33 @@ pub fn read_answer(kind: u8, value: &str) -> Option<Result<Reply, HandlerFailure
 pub fn read_failure(text: &str) -> Option<HandlerFailure> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    struct WireFailure {
+    struct WireFailure<'a> {
         code: Box<str>,
         message: Box<str>,
         stack: Option<Box<str>>,
+        #[serde(borrow)]
+        cause: Option<&'a RawValue>,
+        #[serde(borrow)]
+        errors: Option<&'a RawValue>,
         /// ms.
         retry_after: Option<f64>,
     }
-    let failure: WireFailure = serde_json::from_str(text).ok()?;
+    #[derive(Serialize)]
+    struct Origin<'a> {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cause: Option<&'a RawValue>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        errors: Option<&'a RawValue>,
+    }
+    let failure: WireFailure<'_> = serde_json::from_str(text).ok()?;
+    let (cause, errors) = (failure.cause, failure.errors);
+    let has_causes = cause.is_some() || errors.is_some();
     let retry_after = failure.retry_after.filter(|delay| delay.is_finite());
     Some(HandlerFailure {
         code: failure.code,
         message: failure.message,
         stack: failure.stack,
+        origin: has_causes.then(|| json(&Origin { cause, errors }).into()),
         retry_after: retry_after.map(|delay| RetryAfter::Exactly(delay as i64)),
     })
 }

@@ -124,6 +124,8 @@ pub enum Field<'a> {
     Message,
     /// Stack of an error.
     Stack,
+    /// What an error names as its causes.
+    Causes,
     /// Value of an entry.
     Entry(&'a super::EntryKey),
     /// Secret of the webhook with this URL.
@@ -152,6 +154,7 @@ impl Field<'_> {
             Self::Step(job, tag) => bind("step", &[&job.get().to_be_bytes(), tag.as_bytes()]),
             Self::Message => bind("message", &[]),
             Self::Stack => bind("stack", &[]),
+            Self::Causes => bind("causes", &[]),
             Self::Entry(at) => bind("entry", &[&[at.kind as u8], at.space.as_bytes(), at.key.as_bytes()]),
             Self::WebhookSecret(url) => bind("webhook secret", &[url.as_bytes()]),
             Self::WebhookError(id) => bind("webhook error", &[id.as_bytes()]),
@@ -214,6 +217,7 @@ mod tests {
             Field::Step(job, "a"),
             Field::Message,
             Field::Stack,
+            Field::Causes,
             Field::Entry(&one),
             Field::Entry(&other),
             Field::WebhookSecret("7"),

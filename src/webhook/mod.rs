@@ -162,6 +162,7 @@ impl DeliveryHandler {
             code: code.into(),
             message: failure.message.into(),
             stack: None,
+            origin: None,
             retry_after: failure.retry_after.map(RetryAfter::AtLeast),
         }
     }

@@ -5,3 +5,4 @@ pub mod completion_events;
 pub mod job_watchers;
 pub mod public_event;
 pub mod scheduled_events;
+pub mod shown_error;

@@ -3,8 +3,9 @@
 //! Knows no Node and no HTTP. Invariants: members stand in one order; a result is embedded as the text it was stored as.
 
 use super::announcer::JobEvent;
+use super::shown_error::ShownError;
 use crate::clock::Millis;
-use crate::model::{EventKind, Route, RunError};
+use crate::model::{EventKind, Route};
 use crate::store::StoredEvent;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -34,7 +35,7 @@ struct PublicJob<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     execution_count: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'a RunError>,
+    error: Option<ShownError<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cancel_reason: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,7 +67,7 @@ pub fn event_json(event: &JobEvent) -> String {
             run: event.run,
             attempt: event.attempt,
             execution_count: event.execution_count,
-            error: event.error.as_ref(),
+            error: event.error.as_ref().map(ShownError::from),
             cancel_reason: event.cancel_reason.as_deref(),
             result: result.and_then(|text| serde_json::from_str(text).ok()),
         },
@@ -91,7 +92,11 @@ pub fn webhook_payload(event: &StoredEvent, route: Option<&Route>) -> String {
             run: None,
             attempt: None,
             execution_count: Some(event.execution_count),
-            error: event.error.as_ref().filter(|_| event.kind == EventKind::Failed),
+            error: event
+                .error
+                .as_ref()
+                .filter(|_| event.kind == EventKind::Failed)
+                .map(ShownError::from),
             cancel_reason: None,
             result: None,
         },

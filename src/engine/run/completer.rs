@@ -145,7 +145,8 @@ fn payload_bytes(outcome: &RunOutcome) -> usize {
     match outcome {
         RunOutcome::Completed { result } => result.as_deref().map_or(0, str::len),
         RunOutcome::Failed { error } | RunOutcome::Retry { error, .. } => {
-            error.message.len() + error.stack.as_deref().map_or(0, str::len)
+            let texts = [&error.stack, &error.origin].into_iter().flatten();
+            error.message.len() + texts.map(|text| text.len()).sum::<usize>()
         }
         RunOutcome::Released
         | RunOutcome::Interrupted { .. }

@@ -5,6 +5,7 @@
 use crate::clock::Millis;
 use crate::engine::context::Context;
 use crate::engine::events::announcer::EventKind;
+use crate::engine::events::shown_error::ShownError;
 use crate::engine::handler::{Level, Logger};
 use crate::model::{JobId, Route, RunError, RunOutcome};
 use crate::store::RouteId;
@@ -90,7 +91,7 @@ struct LogFields<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     count: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    err: Option<&'a RunError>,
+    err: Option<ShownError<'a>>,
 }
 
 impl LogFields<'_> {
@@ -216,7 +217,7 @@ impl TargetFailures {
             scheduled_at: None,
             failed_before: Some(self.total.saturating_sub(count)),
             count: Some(count),
-            err: Some(&error),
+            err: Some(ShownError::from(&error)),
         };
         logger.log_with(Level::Warn, &line, &fields.to_json());
     }
@@ -261,7 +262,7 @@ fn attempt_fields(failed: &FailedAttempt<'_>, failed_before: Option<u64>) -> Str
         scheduled_at: failed.next_due,
         failed_before,
         count: None,
-        err: Some(failed.error),
+        err: Some(ShownError::from(failed.error)),
     };
     fields.to_json()
 }

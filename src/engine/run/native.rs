@@ -98,6 +98,7 @@ fn internal_error() -> HandlerFailure {
         code: "INTERNAL_ERROR".into(),
         message: "the work failed by a defect of its own; please report it".into(),
         stack: None,
+        origin: None,
         retry_after: None,
     }
 }

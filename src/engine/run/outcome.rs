@@ -31,6 +31,7 @@ pub(super) fn outcome_after(attempt: &Attempt, end: AttemptEnd, now: Millis, mas
                 code: reason.code().into(),
                 message: reason.message().into(),
                 stack: None,
+                origin: None,
                 retry_after: None,
             };
             Some(after_failure(attempt, &failure, now, masker))
@@ -102,6 +103,7 @@ fn masked_error(failure: &HandlerFailure, masker: &Masker) -> RunError {
         &masker.mask(&failure.message),
         stack.as_deref(),
     )
+    .with_origin(failure.origin.as_deref().map(|origin| masker.mask(origin)).as_deref())
 }
 
 /// Of internal work nothing stays when it is over: its handler has written down what came of it.

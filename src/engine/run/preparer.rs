@@ -55,6 +55,7 @@ impl Preparer {
                     code: error.code_text().into(),
                     message: error.message.into(),
                     stack: None,
+                    origin: None,
                     retry_after: None,
                 });
             }

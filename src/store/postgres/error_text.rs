@@ -9,10 +9,11 @@ pub(super) fn error_text(error: &RunError) -> DbResult<String> {
     Ok(serde_json::to_string(error).map_err(|_| damaged("an error that cannot be written"))?)
 }
 
-/// JSON text of an error as webhooks receive it, without its stack.
+/// JSON text of an error as webhooks receive it, without its stack and causes.
 pub(super) fn event_error_text(error: &RunError) -> DbResult<String> {
     error_text(&RunError {
         stack: None,
+        origin: None,
         ..error.clone()
     })
 }

@@ -41,6 +41,7 @@ fn error_of(reason: &str) -> RunError {
             code: CANCELLED_CODE.into(),
             message: reason.into(),
             stack: None,
+            origin: None,
         };
     }
     RunError::new(CANCELLED_CODE, reason, None)

@@ -54,6 +54,7 @@ impl Keyring {
     pub(super) fn open_error(&self, error: &mut RunError) {
         self.open_in(&Field::Message, &mut error.message);
         self.open_some(&Field::Stack, &mut error.stack);
+        self.open_some(&Field::Causes, &mut error.origin);
     }
 
     pub(super) fn open_reason(&self, reason: &mut Option<Box<str>>) {

@@ -175,6 +175,9 @@ fn error_anew(keys: &Keyring, text: &str) -> Result<Anew> {
     if let Some(stack) = &mut error.stack {
         opened &= replace(keys, &Field::Stack, stack)?;
     }
+    if let Some(origin) = &mut error.origin {
+        opened &= replace(keys, &Field::Causes, origin)?;
+    }
     if !opened {
         return Ok(Anew::Unreadable);
     }

@@ -33,7 +33,8 @@ impl Keyring {
 
     pub(super) fn seal_error(&self, error: &mut RunError) -> Result<()> {
         self.seal_in(&Field::Message, &mut error.message)?;
-        self.seal_some(&Field::Stack, &mut error.stack)
+        self.seal_some(&Field::Stack, &mut error.stack)?;
+        self.seal_some(&Field::Causes, &mut error.origin)
     }
 
     pub(super) fn seal_completion(&self, completion: &mut Completion) -> Result<()> {

@@ -72,7 +72,11 @@ pub(super) fn append(tx: &mut Tx<'_>, event: Event<'_>) -> Result<()> {
 
 fn without_stack(error: &str) -> Result<String> {
     let error = error_text::read_error(error)?;
-    error_text::error_text(&RunError { stack: None, ..error })
+    error_text::error_text(&RunError {
+        stack: None,
+        origin: None,
+        ..error
+    })
 }
 
 /// The oldest events.
