@@ -212,7 +212,7 @@ async fn store_of_version_1_is_migrated_with_its_claims() {
     older
         .execute_batch(
             "DROP INDEX ready_suspects; ALTER TABLE instances DROP COLUMN slots; ALTER TABLE instances DROP COLUMN seen;
-             ALTER TABLE series DROP COLUMN settled; PRAGMA user_version = 1",
+             ALTER TABLE series DROP COLUMN settled; DROP TABLE figures; PRAGMA user_version = 1",
         )
         .unwrap();
     older.close().unwrap();
