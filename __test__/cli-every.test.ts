@@ -27,15 +27,14 @@ const commands = [...lines.map(([[name]]) => name ?? ''), 'check', 'work', 'top'
 
 describe.each(commands)('%s', (name) => {
   it('refuses an option that it does not have, in words and as JSON', async () => {
-    const text = await command([name, '--hlep']);
+    const [text, json] = await Promise.all([command([name, '--hlep']), command([name, '--hlep', '--json'])]);
     expect(text).toEqual({
       code: 2,
       stdout: '',
       stderr: 'error: there is no option --hlep\nhint: did you mean --help?\n',
     });
-    const { code, stdout, stderr } = await command([name, '--hlep', '--json']);
-    expect([code, stdout]).toEqual([2, '']);
-    expect(JSON.parse(stderr)).toEqual({
+    expect([json.code, json.stdout]).toEqual([2, '']);
+    expect(JSON.parse(json.stderr)).toEqual({
       error: { code: 'USAGE', message: 'there is no option --hlep', remedy: 'did you mean --help?' },
     });
   });
@@ -59,11 +58,13 @@ describe('a store that cannot be opened', () => {
     const file = join(await temporaryFolder(), 'text.db');
     await writeFile(file, 'no store, but long enough to be looked at '.repeat(100));
     const store = `sqlite:${file}`;
-    for (const [args] of lines.filter(([[name]]) => name !== 'preview' && name !== 'doctor')) {
+    const those = lines.filter(([[name]]) => name !== 'preview' && name !== 'doctor');
+    const fails = async ([args]: (typeof lines)[number]) => {
       const { code, stdout, stderr } = await command([...args, '--json'], { store });
       expect([args, code]).toEqual([args, 1]);
       const told = stderr === '' ? JSON.parse(stdout).results[0].error : JSON.parse(stderr).error;
       expect(told.code).toBe('STORE_CORRUPT');
-    }
+    };
+    await Promise.all(those.map(fails));
   });
 });

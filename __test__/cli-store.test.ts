@@ -70,7 +70,7 @@ describe('backup', () => {
       130,
       expect.stringContaining('interrupted: there is no backup; the same command makes it'),
     ]);
-    expect(plain(stdout)).toMatch(/\d+ % {2}\S+ MiB of \S+ MiB, /);
+    expect(plain(stdout)).toMatch(/\d+ % {2}\S+ \S+ of \S+ MiB, /);
     expect(await readdir(folder)).toEqual([]);
     expect(await onTerminal(['backup', path], { store })).toMatchObject({
       code: 0,
@@ -260,21 +260,27 @@ describe.skipIf(!server)(`a store in PostgreSQL${server ? '' : ' (needs DUCTAPE_
 });
 
 describe('completion', () => {
-  const script = async (shell: string) => (await command(['completion', shell])).stdout;
+  const scripts = new Map<string, string>();
+  async function script(shell: string): Promise<string> {
+    const known = scripts.get(shell) ?? (await command(['completion', shell])).stdout;
+    scripts.set(shell, known);
+    return known;
+  }
   const missing = (shell: string) => spawnSync(shell, ['--version']).error !== undefined;
 
   /** What a shell offers for a line. */
   async function offered(shell: string, line: string): Promise<string[]> {
     const words = line.split(' ');
+    const own = await script(shell);
     const programs: Record<string, string> = {
-      bash: `${await script('bash')}
+      bash: `${own}
         COMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length - 1}; _ductape; printf '%s\\n' "\${COMPREPLY[@]}"`,
       // The parts of zsh's completion that the script calls, as functions that print.
       zsh: `compdef() { }; compadd() { shift; print -rl -- "$@" }; _files() { print -r files }
         _describe() { local each; for each in "\${(@P)2}"; do print -r -- "\${\${each//\\\\\\\\:/}%%:*}"; done }
-        ${await script('zsh')}
+        ${own}
         words=(${words.map((word) => `'${word}'`).join(' ')}); CURRENT=${words.length}; _ductape`,
-      fish: `${await script('fish')}\ncomplete -C '${line}' | string replace -r '\\t.*' ''`,
+      fish: `${own}\ncomplete -C '${line}' | string replace -r '\\t.*' ''`,
     };
     const { stdout, stderr } = spawnSync(shell, ['-c', programs[shell] ?? ''], { encoding: 'utf8' });
     expect(stderr).toBe('');
