@@ -120,6 +120,8 @@ describe('a change of named jobs', () => {
     [['cancel', '--all', '--run'], '--run: needs the id of a job'],
     [['retry', '--delay', 'soon', '--all'], 'delay: must be ms or a number with'],
     [['retry', '--status', 'nope', '--yes'], "'nope' is no status"],
+    [['delete', '--search', '', '--yes'], '--search: is empty'],
+    [['delete', '--tag=', '--yes'], '--tag: is empty'],
     [['pause', '--all'], 'nobody can be asked here'],
     [['pause', '--all', '--json'], 'nobody can be asked here'],
   ])('refuses %j', async (args, message) => {

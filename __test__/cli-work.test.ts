@@ -107,6 +107,7 @@ describe('dispatch', () => {
       '',
       'error: schedule.cron: 4 fields instead of 5',
     ],
+    [['dispatch', 'features', '--target', 'tag=x'], '', 'hint: name them with --product and --env'],
     [['dispatch', 'features', '--target', 'app=x', ...named], '', 'error: '],
   ])('refuses %j with the input %j', async (args, stdin, message) => {
     const store = await temporaryStore();

@@ -37,6 +37,8 @@ describe('ductape', () => {
     [['list', '--limit', 'x'], "limit: must be an integer from 1 to 1000000, got 'x'", undefined],
     [['list', '--limit'], '--limit: needs a value: --limit N', undefined],
     [['list', '--limit', '1', '--limit', '2'], '--limit: is given twice', undefined],
+    [['list', '--search', ''], '--search: is empty', undefined],
+    [['list', '--status', ','], "status: must name at least one, got ','", undefined],
     [['list', '--count=yes'], '--count: takes no value', undefined],
     [['--status', 'failed', 'list'], '--status: options of a command stand after its name', undefined],
     [['list', 'more'], "list: does not take the argument 'more'", 'see: ductape list --help'],

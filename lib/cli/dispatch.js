@@ -11,6 +11,9 @@ const { withStore, withoutStore } = require('./store.js');
 const { printTable } = require('./table.js');
 const { duration, integer, json, oneOf, pair } = require('./values.js');
 
+/** Remedy for a job that does not say whose it is. */
+const NAMED = 'name them with --product and --env, or in a --config';
+
 const JOB_OPTIONS = {
   target: {
     type: 'string',
@@ -134,9 +137,14 @@ module.exports = {
     }
     const isDescribed = Object.keys({ ...JOB_OPTIONS, tag: 0 }).some((option) => values[option] !== undefined);
     const input = isDescribed ? jobOf(values) : jobsOfInput();
-    const act = (ductape) => {
+    const act = async (ductape) => {
       const namespace = namespaceOf(ductape, name);
-      return Array.isArray(input) ? namespace.dispatchMany(input) : namespace.dispatch(input);
+      try {
+        return await (Array.isArray(input) ? namespace.dispatchMany(input) : namespace.dispatch(input));
+      } catch (error) {
+        if (error.details?.some(({ path }) => /(^|\.)(product|env)$/.test(path))) error.remedy = NAMED;
+        throw error;
+      }
     };
     const options = { ...(values.product && { product: values.product }), ...(values.env && { env: values.env }) };
     const isDryRun = values['dry-run'] === true;

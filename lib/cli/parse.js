@@ -66,6 +66,8 @@ function readOption(token, options) {
   if (token.value === undefined || looksLikeOption) {
     throw new UsageError(`--${token.name}: needs a value: --${token.name} ${option.value ?? 'VALUE'}`);
   }
+  // Mostly a variable of a script that is not set; as a condition it would mean all jobs.
+  if (token.value === '') throw new UsageError(`--${token.name}: is empty`);
   return option.read ? option.read(token.value, token.name) : token.value;
 }
 

@@ -75,7 +75,11 @@ const oneOf = (known) => (text, name) => {
   throw new UsageError(`${name}: must be one of ${known.join(', ')}, got '${text}'`);
 };
 
-/** Texts between commas. */
-const list = (text) => text.split(',').filter((part) => part !== '');
+/** Texts between commas; at least one. */
+function list(text, name) {
+  const parts = text.split(',').filter((part) => part !== '');
+  if (parts.length === 0) throw new UsageError(`${name}: must name at least one, got '${text}'`);
+  return parts;
+}
 
 module.exports = { duration, integer, json, list, oneOf, pair, time, timeOrAgo };
