@@ -11,6 +11,7 @@ const lines: [string[], RegExp][] = [
   [['get', 'failed-1'], /^id +failed-1$/m],
   [['explain', 'ticks-1'], /^scheduled\nNOT_DUE {2}the next run is due at/],
   [['stats'], /^total +3$/m],
+  [['metrics'], /^features +breaks +1 +0 +1 +/m],
   [['retry', 'failed-1'], /^failed-1 retried$/m],
   [['cancel', 'ticks-1'], /^ticks-1 cancelled$/m],
   [['pause', 'ticks-1'], /^ticks-1 paused$/m],

@@ -22,7 +22,7 @@ describe('ductape', () => {
     const names = [...(await command(['--help'])).stdout.matchAll(/^ {2}([a-z-]+) {2,}\S/gm)].map(
       ([, name]) => name ?? '',
     );
-    expect(names).toHaveLength(20);
+    expect(names).toHaveLength(21);
     const guide = await readFile(join(import.meta.dirname, '../docs/command-line.md'), 'utf8');
     for (const name of names) {
       expect(guide).toMatch(new RegExp(`^\\| .*\`${name}[ \`]`, 'm'));
@@ -247,11 +247,49 @@ describe('explain', () => {
   });
 });
 
+describe('metrics', () => {
+  it('shows what happened, by target and by time, in whole values elsewhere than on a terminal', async () => {
+    const store = await filledStore();
+    const byTarget = (await command(['metrics'], { store })).stdout.split('\n');
+    expect(byTarget[0]).toBe('NAMESPACE\tTARGET\tDISPATCHED\tCOMPLETED\tFAILED\tRETRIED\tCRASHED\tP95 TIME\tP95 LATE');
+    expect(byTarget[1]).toMatch(/^features\tbreaks\t1\t0\t1\t0\t0\t\d+(\.\d)?\t\d+(\.\d)?$/);
+    expect(byTarget.slice(2).sort()).toEqual([
+      '',
+      'features\tticks\t1\t0\t0\t0\t0\t\t',
+      'features\twaits\t1\t0\t0\t0\t0\t\t',
+    ]);
+    const byTime = (await command(['metrics', '--by', 'time', '--resolution', 'hour'], { store })).stdout;
+    expect(byTime).toMatch(/^HOUR\t.*\n\d{4}-\d\d-\d\dT\d\d:00:00\.000Z\t3\t0\t1\t/);
+    const metrics = JSON.parse((await command(['metrics', '--json', '--target', 'tag=breaks'], { store })).stdout);
+    expect(metrics).toMatchObject({ resolution: 'minute', total: { dispatched: 1, failed: 1 } });
+  });
+
+  it('says that nothing happened, and refuses views and spans that there are not', async () => {
+    const store = await filledStore();
+    const before = ['metrics', '--to', '2026-01-02', '--from', '2026-01-01'];
+    expect(await command(before, { store })).toEqual({
+      code: 0,
+      stdout: '',
+      stderr: 'nothing happened in this time\n',
+    });
+    expect(await command(['metrics', '--by', 'day'], { store })).toMatchObject({
+      code: 2,
+      stderr: "error: --by: there is no view 'day'\nhint: known are target, time\n",
+    });
+    const { code, stderr } = await command(['metrics', '--resolution', 'day'], { store });
+    expect([code, stderr]).toEqual([2, expect.stringContaining('resolution')]);
+  });
+});
+
 describe('stats', () => {
   it('counts jobs by state', async () => {
     const store = await filledStore();
     const stats = JSON.parse((await command(['stats', '--json'], { store })).stdout);
     expect(stats).toMatchObject({ total: 3, failed: 1, queued: 1, scheduled: 1, running: 0 });
+    const since = JSON.parse((await command(['stats', '--json', '--from', '1h'], { store })).stdout);
+    expect(since).toMatchObject({ total: 3, failed: 1, queued: 1 });
+    const before = JSON.parse((await command(['stats', '--json', '--to', '1h'], { store })).stdout);
+    expect(before).toMatchObject({ total: 0, failed: 0, queued: 1 });
     expect((await command(['stats', '--product', 'other'], { store })).stdout).toMatch(/^total\t0$/m);
     expect(await command(['stats', '--namespace', 'x'], { store })).toMatchObject({ code: 2 });
   });

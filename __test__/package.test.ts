@@ -84,6 +84,7 @@ describe('the packed package', () => {
       'lib/cli/list.js',
       'lib/cli/logs.js',
       'lib/cli/main.js',
+      'lib/cli/metrics.js',
       'lib/cli/names.js',
       'lib/cli/near-name.js',
       'lib/cli/output.js',

@@ -8,6 +8,7 @@ const commands = [
   require('./get.js'),
   require('./explain.js'),
   require('./stats.js'),
+  require('./metrics.js'),
   ...changes,
   require('./dispatch.js'),
   require('./preview.js'),

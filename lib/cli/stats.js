@@ -2,30 +2,28 @@
 // `stats`: how many jobs there are in each state.
 
 const { STATUS_STYLES, countText } = require('./format.js');
-const { NAMESPACES, STATES } = require('./names.js');
+const { FILTER_OPTIONS, conditionsOf } = require('./filters.js');
+const { STATES } = require('./names.js');
 const { withStore } = require('./store.js');
 const { printTable } = require('./table.js');
 
 module.exports = {
   name: 'stats',
   summary: 'counts jobs by state',
-  about: 'Counts jobs by state, and how runs went.',
+  about: 'Counts jobs by state, and how runs went; with --from and --to dispatches, and runs that ended between.',
   usage: '[options]',
   options: {
-    product: { type: 'string', value: 'NAME', about: 'of this product' },
-    env: { type: 'string', value: 'NAME', about: 'of this environment' },
-    namespace: { type: 'string', value: 'NAME', words: NAMESPACES, about: 'of this kind: actions, features, …' },
+    product: FILTER_OPTIONS.product,
+    env: FILTER_OPTIONS.env,
+    namespace: FILTER_OPTIONS.namespace,
+    from: { ...FILTER_OPTIONS.from, about: 'runs that ended since then: an ISO 8601 date, or how long ago, as in 24h' },
+    to: { ...FILTER_OPTIONS.to, about: 'runs that ended until then' },
   },
-  examples: ['ductape stats --product my-app', 'ductape stats --json'],
+  examples: ['ductape stats --product my-app', 'ductape stats --from 24h --json'],
   run: (context) =>
     withStore(context, async ({ jobs }) => {
       const { out, values } = context;
-      const { product, env, namespace } = values;
-      const stats = await jobs.getStats({
-        ...(product && { product }),
-        ...(env && { env }),
-        ...(namespace && { namespace }),
-      });
+      const stats = await jobs.getStats(conditionsOf(values));
       if (out.isJson) {
         out.json(stats);
         return;
