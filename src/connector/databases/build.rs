@@ -6,7 +6,8 @@
 use super::dialect::Dialect;
 use super::json::Json;
 use super::name::identifier;
-use super::operation::{Columns, Operation, Raw};
+use super::operation::{Change, Columns, Operation, Raw};
+use super::operators::Operators;
 use super::plan::{Plan, Shape, Statement};
 use super::value::{BoundValue, Kind, Kinds};
 use crate::connector::Failure;
@@ -82,6 +83,7 @@ pub(super) fn plan(operation: &Operation, dialect: Dialect, kinds: &Kinds) -> Re
             plan.statements.push(Statement {
                 sql: text.to_string(),
                 values: params.iter().cloned().map(BoundValue::any).collect(),
+                operators: Operators::default(),
             });
         }
         // Not read for databases with SQL.
@@ -160,6 +162,17 @@ impl<'a> Builder<'a> {
         self.place = Some(format!("input.data.{}", truncated(column)).into());
     }
 
+    /// The same for what a change of it computes with.
+    fn in_change(&mut self, column: &str, change: &Change) {
+        match change {
+            Change::Set(_) => self.in_data(column),
+            operator => {
+                let place = format!("input.data.{}: {}", truncated(column), operator.operator());
+                self.place = Some(place.into());
+            }
+        }
+    }
+
     /// The text, and the values in the order of its parameters.
     fn finish(&mut self, query: &impl QueryStatementBuilder) -> Result<Statement, Failure> {
         let (sql, places): (String, Values) = match self.dialect {
@@ -183,7 +196,8 @@ impl<'a> Builder<'a> {
             values.push(bound.ok_or_else(no_sql)?);
         }
         self.values.clear();
-        Ok(Statement { sql, values })
+        let operators = Operators::default();
+        Ok(Statement { sql, values, operators })
     }
 
     /// An expression with a `?` for each part. Its text is ours alone.

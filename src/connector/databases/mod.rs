@@ -27,6 +27,7 @@ mod mysql;
 mod name;
 mod open;
 mod operation;
+mod operators;
 mod plan;
 pub(in crate::connector) mod pool;
 mod postgres;

@@ -210,6 +210,11 @@ impl Change {
         }
     }
 
+    /// Whether it computes with the number that is there.
+    pub(super) fn is_arithmetic(&self) -> bool {
+        matches!(self, Self::Increment(_) | Self::Decrement(_) | Self::Multiply(_))
+    }
+
     /// Whether it changes a list, whose form depends on the type of the column.
     pub(super) fn is_of_list(&self) -> bool {
         matches!(

@@ -1,5 +1,6 @@
 //! What a database executes: statements with their values, and the shape of the result.
 
+use super::operators::Operators;
 use super::value::{BoundValue, Kinds};
 
 /// One statement with its values.
@@ -7,6 +8,8 @@ use super::value::{BoundValue, Kinds};
 pub(super) struct Statement {
     pub(super) sql: String,
     pub(super) values: Vec<BoundValue>,
+    /// Operators of the update that it is, for messages.
+    pub(super) operators: Operators,
 }
 
 /// The shape of the result.

@@ -8,7 +8,7 @@ use super::dialect::Dialect;
 use super::include::Relations;
 use super::json::Json;
 use super::name::Table;
-use super::operation::{Include, Operation, Select};
+use super::operation::{Change, Include, Operation, Select};
 use super::plan::{Plan, Shape};
 use super::rows::Outcome;
 use super::value::Kinds;
@@ -86,10 +86,8 @@ impl SqlDatabase {
         let dialect = self.backend.dialect();
         let build = |kinds: &Kinds| build::plan(operation, dialect, kinds);
         match operation.table() {
-            // PostgreSQL tells the types of parameters itself; only lists are changed in a way that depends on them.
-            Some(table) if dialect != Dialect::Postgres || changes_lists(operation) => {
-                self.with_kinds(table, build).await
-            }
+            // PostgreSQL tells the types of parameters itself; only operators of updates depend on those of columns.
+            Some(table) if dialect != Dialect::Postgres || computes(operation) => self.with_kinds(table, build).await,
             _ => build(&Kinds::default()),
         }
     }
@@ -158,7 +156,8 @@ impl Relations for SqlDatabase {
     }
 }
 
-/// Whether an update changes lists.
-fn changes_lists(operation: &Operation) -> bool {
-    matches!(operation, Operation::Update(update) if update.changes.iter().any(|(_, change)| change.is_of_list()))
+/// Whether an update changes lists or computes with numbers.
+fn computes(operation: &Operation) -> bool {
+    let needs_types = |change: &Change| change.is_of_list() || change.is_arithmetic();
+    matches!(operation, Operation::Update(update) if update.changes.iter().any(|(_, change)| needs_types(change)))
 }

@@ -38,6 +38,24 @@ pub(super) enum Kind {
     List,
 }
 
+impl Kind {
+    /// What such a column holds, in messages.
+    pub(super) fn contents(self) -> &'static str {
+        match self {
+            Self::Any => "values of any type",
+            Self::Integer | Self::Decimal | Self::ShortDecimal | Self::Float => "numbers",
+            Self::Bool => "booleans",
+            Self::Text => "text",
+            Self::Bytes => "bytes",
+            Self::Date => "dates",
+            Self::Time => "times",
+            Self::Timestamp | Self::Instant => "points in time",
+            Self::Json => "JSON",
+            Self::List => "lists",
+        }
+    }
+}
+
 /// The columns of a table with their kinds; empty: unknown, and left to the database.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Kinds(HashMap<String, Kind>);

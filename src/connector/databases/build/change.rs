@@ -6,6 +6,7 @@ use crate::connector::databases::dialect::Dialect;
 use crate::connector::databases::json::Json;
 use crate::connector::databases::name::identifier;
 use crate::connector::databases::operation::{Change, Update};
+use crate::connector::databases::operators::Operators;
 use crate::connector::databases::plan::Statement;
 use crate::connector::databases::value::Kind;
 use crate::text::spelling::truncated;
@@ -17,7 +18,7 @@ impl Builder<'_> {
         query.table(update.table.reference());
         for (name, change) in &update.changes {
             let kind = self.kind(name)?;
-            self.in_data(name);
+            self.in_change(name, change);
             let value = self.change(name, kind, change)?;
             query.value(identifier(name), value);
         }
@@ -30,7 +31,10 @@ impl Builder<'_> {
         if let Some(columns) = &update.returning {
             query.returning(self.returning(columns)?);
         }
-        self.finish(&query)
+        Ok(Statement {
+            operators: Operators::of(&update.changes),
+            ..self.finish(&query)?
+        })
     }
 
     fn change(&mut self, name: &str, kind: Kind, change: &Change) -> Result<Expr, Failure> {
@@ -81,7 +85,10 @@ impl Builder<'_> {
                     "decimals are not exact there; keep whole numbers, such as cents, in an INTEGER column",
                 ));
             }
-            _ => return Err(self.not_possible(name, change, "the column has no numbers")),
+            kind => {
+                let why = format!("the column has no numbers, but {}", kind.contents());
+                return Err(self.not_possible(name, change, &why));
+            }
         }
         let computed = format!("COALESCE(?, 0) {operator} ?");
         if self.dialect == Dialect::Sqlite && kind == Kind::Integer {

@@ -17,6 +17,7 @@ use super::value::Item;
 use crate::connector::Failure;
 use crate::connector::databases::filter::Filter;
 use crate::connector::databases::operation::{Columns, Delete, Update};
+use crate::connector::databases::operators::Operators;
 use crate::connector::limits::MAX_ROWS_WRITTEN;
 use serde_json::{Value, json};
 
@@ -135,6 +136,7 @@ pub(super) async fn update(job: Job<'_>, update: &Update) -> Result<String, Trou
         },
     };
     let known = full_key(&table, &update.filter)?;
+    let named = Operators::with_sets(&update.changes);
     // A filter that the change itself makes false would find nothing the second time.
     let is_safe = changes.are_repeatable() && known.as_ref().is_some_and(|(_, rest)| rest.is_empty());
     let repeat = if is_safe { Repeat::Safe } else { Repeat::Unsafe };
@@ -148,7 +150,7 @@ pub(super) async fn update(job: Job<'_>, update: &Update) -> Result<String, Trou
     };
     for key in &keys {
         let row = requests.send(job, key, repeat).await;
-        let row = row.map_err(|trouble| batch::after(trouble, done.count as usize))?;
+        let row = row.map_err(|trouble| batch::after(trouble.of_operators(&named), done.count as usize))?;
         if let Some(row) = row {
             done.count += 1;
             done.rows.extend(update.returning.is_some().then_some(row));

@@ -3,6 +3,7 @@
 //! Invariant: no message of the server is shown, since it may quote values; its words only tell what went wrong.
 
 use crate::connector::Failure;
+use crate::connector::databases::operators::Operators;
 use crate::error::ErrorCode;
 use serde_json::Value;
 
@@ -40,6 +41,14 @@ impl From<Trouble> for Failure {
 }
 
 impl Trouble {
+    /// The trouble of an update, with the operators that may mean it if a stored type was not what one takes.
+    pub(super) fn of_operators(self, operators: &Operators) -> Self {
+        if self.is_of_types() {
+            return Self::Failed(operators.not_fitting(self.into(), None));
+        }
+        self
+    }
+
     /// Whether a condition did not hold.
     pub(super) fn is_unmet_condition(&self) -> bool {
         matches!(self, Self::Refused(refusal) if refusal.is("ConditionalCheckFailed"))

@@ -8,6 +8,7 @@ use super::value::{content, key_value, of_attribute, stored};
 use crate::connector::Failure;
 use crate::connector::databases::json::Json;
 use crate::connector::databases::operation::Change;
+use crate::text::spelling::truncated;
 use serde_json::{Value, json};
 
 /// Changes that were checked.
@@ -55,15 +56,7 @@ impl<'c> Changes<'c> {
                 _ => false,
             };
             if refused {
-                let hint = match change {
-                    Change::Pull(_) => "it takes elements from sets, of strings, numbers or bytes",
-                    _ => "read the row, and set what the program computes under a filter on what it read",
-                };
-                return Err(Failure::invalid(format!(
-                    "input.data: DynamoDB cannot do {} of {} in one step; {hint}",
-                    change.operator(),
-                    quoted(name)
-                )));
+                return Err(not_atomic(name, change));
             }
         }
         Ok(Self { all })
@@ -165,6 +158,25 @@ impl<'c> Changes<'c> {
             condition,
         })
     }
+}
+
+/// What DynamoDB has no atomic form of.
+fn not_atomic(name: &str, change: &Change) -> Failure {
+    let (of, hint) = match change {
+        Change::Pull(values) => (
+            values.first().map_or("nothing", Json::kind).to_owned(),
+            "it takes strings, numbers or bytes of one type, out of sets alone",
+        ),
+        _ => (
+            format!("{} in one step", quoted(name)),
+            "read the row, and set what the program computes under a filter on what it read",
+        ),
+    };
+    Failure::invalid(format!(
+        "input.data.{}: DynamoDB cannot do {} of {of}; {hint}",
+        truncated(name),
+        change.operator()
+    ))
 }
 
 fn of_sets(name: &str) -> Failure {

@@ -8,6 +8,7 @@ use crate::tls::{CertificateCheck, client_config};
 use mongodb::options::{Acknowledgment, ClientOptions, ConnectionString, Tls, TlsOptions};
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The options of an address, as far as they are read without asking anybody.
 pub(super) struct Address {
@@ -46,15 +47,19 @@ impl Address {
         })
     }
 
+    /// How long the driver waits for a server.
+    pub(super) fn patience(&self) -> Duration {
+        let given = self.read.server_selection_timeout;
+        given.map_or(DATABASE_CONNECT_TIMEOUT, |given| given.min(DATABASE_CONNECT_TIMEOUT))
+    }
+
     /// The driver's options, and the file that they name as long as it is needed. Addresses with `mongodb+srv` are looked
     /// up in the DNS.
     pub(super) async fn options(&self) -> mongodb::error::Result<(ClientOptions, Option<CaFile>)> {
         let mut options = ClientOptions::parse(self.read.clone()).await?;
-        let shorter = |given: Option<std::time::Duration>| {
-            Some(given.map_or(DATABASE_CONNECT_TIMEOUT, |given| given.min(DATABASE_CONNECT_TIMEOUT)))
-        };
-        options.server_selection_timeout = shorter(options.server_selection_timeout);
-        options.connect_timeout = shorter(options.connect_timeout);
+        let most = DATABASE_CONNECT_TIMEOUT;
+        options.server_selection_timeout = Some(self.patience());
+        options.connect_timeout = Some(options.connect_timeout.map_or(most, |given| given.min(most)));
         options.max_pool_size = Some(self.connections);
         options.min_pool_size = None;
         let mut file = None;

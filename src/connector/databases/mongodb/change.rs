@@ -3,13 +3,14 @@
 //! Invariant: what changes one document is repeated by the driver only as a retryable write, which the server does once.
 
 use super::documents::{collection, millis, projection};
-use super::failure::{failure, from_answer, is_duplicate};
+use super::failure::{failure, from_answer, is_duplicate, of_type, of_update};
 use super::filter::of_documents;
 use super::query::{push_row, text_of};
 use super::update as operators;
 use super::value::{Forms, of_field, stored};
 use crate::connector::Failure;
 use crate::connector::databases::operation::{Columns, Conflict, ConflictAction, Delete, Insert, Row, Update};
+use crate::connector::databases::operators::Operators;
 use crate::connector::databases::plan::Shape;
 use crate::connector::databases::rows::{Outcome, RowWriter};
 use crate::text::spelling::truncated;
@@ -235,6 +236,7 @@ fn one_only() -> Failure {
 pub(super) async fn update(database: &Database, update: &Update, timeout: Duration) -> Result<String, Failure> {
     let filter = of_documents(&update.filter)?;
     let changes = operators::document(&update.changes)?;
+    let named = Operators::of(&update.changes);
     let target = collection(database, &update.table);
     match (update.one, &update.returning) {
         (true, returning) => {
@@ -246,11 +248,12 @@ pub(super) async fn update(database: &Database, update: &Update, timeout: Durati
                 Some(projection) => change.projection(projection),
                 None => change,
             };
-            one(change.await.map_err(|error| failure(&error))?, returning.is_some())
+            let changed = change.await.map_err(|error| of_update(&error, &named))?;
+            one(changed, returning.is_some())
         }
         (false, None) => {
             let statement = doc! { "q": filter, "u": changes, "multi": true };
-            many(database, "update", &update.table.name, statement, timeout).await
+            many(database, "update", &update.table.name, statement, &named, timeout).await
         }
         (false, Some(_)) => Err(one_only()),
     }
@@ -270,7 +273,8 @@ pub(super) async fn delete(database: &Database, delete: &Delete, timeout: Durati
         }
         (false, None) => {
             let statement = doc! { "q": filter, "limit": 0 };
-            many(database, "delete", &delete.table.name, statement, timeout).await
+            let named = Operators::default();
+            many(database, "delete", &delete.table.name, statement, &named, timeout).await
         }
         (false, Some(_)) => Err(one_only()),
     }
@@ -282,6 +286,7 @@ async fn many(
     verb: &str,
     table: &str,
     statement: Document,
+    named: &Operators,
     timeout: Duration,
 ) -> Result<String, Failure> {
     let mut command = Document::new();
@@ -294,8 +299,9 @@ async fn many(
             concern.map_err(|_| Failure::invalid("MongoDB: the write concern of connection_url cannot be sent"))?;
         command.insert("writeConcern", concern);
     }
-    let answer = database.run_command(command).await.map_err(|error| failure(&error))?;
-    check_answer(&answer)?;
+    let answer = database.run_command(command).await;
+    let answer = answer.map_err(|error| of_update(&error, named))?;
+    check_update(&answer, named)?;
     let count = match answer.get("n") {
         Some(Bson::Int32(count)) => i64::from(*count),
         Some(Bson::Int64(count)) => *count,
@@ -307,13 +313,19 @@ async fn many(
 
 /// Errors in the answer to a command that changes.
 pub(super) fn check_answer(answer: &Document) -> Result<(), Failure> {
+    check_update(answer, &Operators::default())
+}
+
+/// The same for an update with these operators.
+fn check_update(answer: &Document, named: &Operators) -> Result<(), Failure> {
     let part = |error: &Document| {
         let message = error.get_str("errmsg").unwrap_or_default().to_owned();
         (error.get_i32("code").unwrap_or_default(), message)
     };
     let first = answer.get_array("writeErrors").ok().and_then(|errors| errors.first());
     if let Some((number, message)) = first.and_then(Bson::as_document).map(part) {
-        return Err(from_answer(number, &message, false));
+        let failure = from_answer(number, &message, false);
+        return Err(of_type(failure, number, &message, named));
     }
     match answer.get_document("writeConcernError").ok().map(part) {
         Some((number, message)) => Err(from_answer(number, &message, true)),

@@ -3,9 +3,14 @@
 //! Invariant: no message of a server is shown, since it may quote values; the name of an index is.
 
 use crate::connector::Failure;
+use crate::connector::databases::operators::Operators;
 use crate::connector::limits::DATABASE_CONNECT_TIMEOUT;
 use crate::error::ErrorCode;
 use mongodb::error::{Error, ErrorKind, RETRYABLE_WRITE_ERROR, TRANSIENT_TRANSACTION_ERROR, WriteFailure};
+use std::time::Duration;
+
+/// How long was waited is said by whoever knows the address.
+const NO_SERVER: &str = "MongoDB: no answer of a server that could do it";
 
 /// A unique key is there already.
 const DUPLICATE_KEY: i32 = 11000;
@@ -33,10 +38,7 @@ pub(super) fn failure(error: &Error) -> Failure {
             _ => Failure::connection("MongoDB: the server's answer cannot be read"),
         },
         ErrorKind::Authentication { .. } => Failure::unauthorized("MongoDB: the credentials were refused"),
-        ErrorKind::ServerSelection { .. } => Failure::connection(format!(
-            "MongoDB: no answer of a server that could do it within {} s",
-            DATABASE_CONNECT_TIMEOUT.as_secs()
-        )),
+        ErrorKind::ServerSelection { .. } => Failure::connection(NO_SERVER),
         ErrorKind::DnsResolve { .. } => Failure::connection("MongoDB: the host of connection_url cannot be found"),
         ErrorKind::Io(io) => Failure::connection(format!("MongoDB: {}", io.kind())),
         ErrorKind::ConnectionPoolCleared { .. } | ErrorKind::Shutdown => {
@@ -52,6 +54,60 @@ pub(super) fn failure(error: &Error) -> Failure {
         }
         _ => Failure::connection("MongoDB: the server's answer cannot be read"),
     }
+}
+
+/// A failure with the time that the driver has waited for a server, if it was that.
+pub(super) fn waited(failure: Failure, most: Duration) -> Failure {
+    if failure.message != NO_SERVER {
+        return failure;
+    }
+    Failure::connection(format!(
+        "{NO_SERVER} within {} ms; `serverSelectionTimeoutMS` of connection_url may say less, and at most {} ms",
+        most.as_millis(),
+        DATABASE_CONNECT_TIMEOUT.as_millis()
+    ))
+}
+
+/// The failure of an update: of what an operator met with that operator.
+pub(super) fn of_update(error: &Error, operators: &Operators) -> Failure {
+    let failure = failure(error);
+    match &*error.kind {
+        ErrorKind::Command(refused) => of_type(failure, refused.code, &refused.message, operators),
+        ErrorKind::Write(WriteFailure::WriteError(refused)) => {
+            of_type(failure, refused.code, &refused.message, operators)
+        }
+        _ => failure,
+    }
+}
+
+/// The same of an error by its number and the server's words.
+pub(super) fn of_type(failure: Failure, number: i32, message: &str, operators: &Operators) -> Failure {
+    if !matches!(number, 2 | 14) {
+        return failure;
+    }
+    operators.not_fitting(failure, stored_type(message))
+}
+
+/// The type that the server says a field has; its other words may be of values.
+fn stored_type(message: &str) -> Option<&'static str> {
+    const TYPES: [(&str, &str); 11] = [
+        ("null", "null"),
+        ("missing", "nothing"),
+        ("string", "a string"),
+        ("object", "an object"),
+        ("array", "a list"),
+        ("bool", "a boolean"),
+        ("date", "a date"),
+        ("objectId", "an ObjectId"),
+        ("int", "a number"),
+        ("long", "a number"),
+        ("double", "a number"),
+    ];
+    let (_, rest) = message.rsplit_once("type ")?;
+    let word = rest
+        .split(|character: char| !character.is_ascii_alphanumeric())
+        .next()?;
+    TYPES.iter().find(|(name, _)| *name == word).map(|(_, shown)| *shown)
 }
 
 /// Whether a unique key was there already.
@@ -153,6 +209,24 @@ mod tests {
             (99999, "VALIDATION_ERROR"),
         ] {
             assert_eq!(meaning(number).0.as_str(), code, "{number}");
+        }
+    }
+
+    #[test]
+    fn type_that_an_operator_met_is_read_from_a_closed_list() {
+        for (message, expected) in [
+            (
+                "The field 'a' must be an array but is of type null in document {_id: 1}",
+                Some("null"),
+            ),
+            (
+                "Cannot apply $inc to a value of non-numeric type. {_id: 1} has the field 'a' of non-numeric type string",
+                Some("a string"),
+            ),
+            ("of type s3cret", None),
+            ("no such words", None),
+        ] {
+            assert_eq!(stored_type(message), expected, "{message}");
         }
     }
 

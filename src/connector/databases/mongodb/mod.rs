@@ -18,7 +18,7 @@ mod update;
 mod value;
 
 use self::address::Address;
-use self::failure::failure;
+use self::failure::{failure, waited};
 use super::backend::Documents;
 use super::dialect::Dialect;
 use super::include;
@@ -65,49 +65,14 @@ impl Documents for MongoDb {
 
     async fn run(&self, operation: &Operation, timeout: Duration, _key: &str) -> Result<String, Failure> {
         let database = &self.database().await?;
-        match operation {
-            Operation::Find(select) if !select.include.is_empty() => {
-                include::find(&related::Related(database), select, false, timeout).await
-            }
-            Operation::FindOne(select) if !select.include.is_empty() => {
-                include::find(&related::Related(database), select, true, timeout).await
-            }
-            Operation::Find(select) => query::find(database, select, false, timeout).await,
-            Operation::FindOne(select) => query::find(database, select, true, timeout).await,
-            Operation::Count(count) => query::count(database, count, timeout).await,
-            Operation::Compute {
-                table,
-                filter,
-                function,
-                column,
-            } => query::compute(database, table, group::compute(filter, function, column)?, timeout).await,
-            Operation::Aggregate(aggregate) => query::aggregate(database, aggregate, timeout).await,
-            Operation::Pipeline { table, stages } => {
-                query::pipeline(database, table, pipeline::read(stages)?, timeout).await
-            }
-            Operation::Insert(insert) => match &insert.conflict {
-                None => change::insert(database, insert).await,
-                Some(conflict) => change::upsert(database, insert, conflict, timeout).await,
-            },
-            Operation::Update(update) => change::update(database, update, timeout).await,
-            Operation::Delete(delete) => change::delete(database, delete, timeout).await,
-            Operation::Raw(Raw::Command {
-                collection: Some(table),
-                command,
-            }) => query::raw_find(database, table, command, timeout).await,
-            Operation::Raw(Raw::Command {
-                collection: None,
-                command,
-            }) => query::raw_command(database, command, timeout).await,
-            Operation::Raw(Raw::Statement { .. } | Raw::Request { .. }) => Err(Failure::invalid(
-                "MongoDB takes no SQL; give `raw` an object, as in { command: { ping: 1 } }",
-            )),
-        }
+        let answer = run(database, operation, timeout).await;
+        answer.map_err(|failure| waited(failure, self.address.patience()))
     }
 
     async fn check(&self) -> Result<(), Failure> {
         let pong = self.database().await?.run_command(doc! { "ping": 1 }).await;
-        pong.map(|_| ()).map_err(|error| failure(&error))
+        pong.map(|_| ())
+            .map_err(|error| waited(failure(&error), self.address.patience()))
     }
 
     async fn close(&self) {
@@ -115,5 +80,46 @@ impl Documents for MongoDb {
             // Without waiting: attempts that still hold a cursor are over.
             client.clone().shutdown().immediate(true).await;
         }
+    }
+}
+
+async fn run(database: &Database, operation: &Operation, timeout: Duration) -> Result<String, Failure> {
+    match operation {
+        Operation::Find(select) if !select.include.is_empty() => {
+            include::find(&related::Related(database), select, false, timeout).await
+        }
+        Operation::FindOne(select) if !select.include.is_empty() => {
+            include::find(&related::Related(database), select, true, timeout).await
+        }
+        Operation::Find(select) => query::find(database, select, false, timeout).await,
+        Operation::FindOne(select) => query::find(database, select, true, timeout).await,
+        Operation::Count(count) => query::count(database, count, timeout).await,
+        Operation::Compute {
+            table,
+            filter,
+            function,
+            column,
+        } => query::compute(database, table, group::compute(filter, function, column)?, timeout).await,
+        Operation::Aggregate(aggregate) => query::aggregate(database, aggregate, timeout).await,
+        Operation::Pipeline { table, stages } => {
+            query::pipeline(database, table, pipeline::read(stages)?, timeout).await
+        }
+        Operation::Insert(insert) => match &insert.conflict {
+            None => change::insert(database, insert).await,
+            Some(conflict) => change::upsert(database, insert, conflict, timeout).await,
+        },
+        Operation::Update(update) => change::update(database, update, timeout).await,
+        Operation::Delete(delete) => change::delete(database, delete, timeout).await,
+        Operation::Raw(Raw::Command {
+            collection: Some(table),
+            command,
+        }) => query::raw_find(database, table, command, timeout).await,
+        Operation::Raw(Raw::Command {
+            collection: None,
+            command,
+        }) => query::raw_command(database, command, timeout).await,
+        Operation::Raw(Raw::Statement { .. } | Raw::Request { .. }) => Err(Failure::invalid(
+            "MongoDB takes no SQL; give `raw` an object, as in { command: { ping: 1 } }",
+        )),
     }
 }

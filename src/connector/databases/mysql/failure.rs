@@ -3,6 +3,7 @@
 //! Invariant: a server's message is shown only if it contains nothing but names; one that may quote a value is left out.
 
 use crate::connector::Failure;
+use crate::connector::databases::plan::Statement;
 use crate::error::ErrorCode;
 use mysql_async::{DriverError, Error, ServerError};
 
@@ -22,6 +23,17 @@ pub(super) fn failure(error: &Error) -> Failure {
         }
         Error::Driver(_) | Error::Other(_) => Failure::connection("MySQL: the connection was lost"),
         Error::Url(_) => Failure::invalid("connection_url is no address of MySQL"),
+    }
+}
+
+/// The failure of a statement that ran: of what an operator met with that operator.
+pub(super) fn of_statement(error: &Error, statement: &Statement) -> Failure {
+    let failure = failure(error);
+    match error {
+        // What fails in our SQL if a list is none: a subquery with two rows.
+        Error::Server(refused) if refused.code == 1242 => statement.operators.not_a_list(failure, None),
+        Error::Server(refused) if matches!(refused.code, 1264 | 1690) => statement.operators.out_of_range(failure),
+        _ => failure,
     }
 }
 

@@ -8,7 +8,7 @@ mod address;
 mod cell;
 mod failure;
 
-use self::failure::failure;
+use self::failure::{failure, of_statement};
 use super::backend::{Backend, leaves_session_unchanged};
 use super::dates::TimestampStyle;
 use super::dialect::Dialect;
@@ -211,7 +211,7 @@ impl Session {
             Params::Positional(values)
         };
         let answer = self.conn.exec_iter(statement.sql.as_str(), params).await;
-        let mut answer = answer.map_err(|error| failure(&error))?;
+        let mut answer = answer.map_err(|error| of_statement(&error, statement))?;
         outcome.changed += answer.affected_rows();
         if let Some(id) = answer.last_insert_id().filter(|id| *id > 0) {
             outcome.id = Some(id.into());

@@ -3,6 +3,10 @@ SELECT
     CASE
         WHEN base.typcategory = 'A' THEN 'array'
         WHEN base.typname = 'jsonb' THEN 'jsonb'
+        -- Money is of this category too, and has arithmetic of its own.
+        WHEN base.typcategory = 'N' AND base.typname <> 'money' THEN 'number'
+        WHEN base.typcategory IN ('S', 'E', 'B', 'D') THEN base.typcategory::text
+        WHEN base.typname IN ('bytea', 'uuid') THEN base.typname::text
         ELSE 'other'
     END
 FROM pg_attribute AS attribute

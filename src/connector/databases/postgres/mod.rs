@@ -18,7 +18,7 @@ use super::name::Table;
 use super::plan::{Plan, Statement};
 use super::pool::{ConnectionPermit, Pool};
 use super::rows::{Outcome, RowWriter};
-use super::value::{Kind, Kinds};
+use super::value::{BoundValue, Kind, Kinds};
 use crate::connector::Failure;
 use crate::connector::limits::DATABASE_CONNECT_TIMEOUT;
 use crate::text::spelling::truncated;
@@ -29,7 +29,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_postgres::types::{Kind as TypeKind, Type};
-use tokio_postgres::{Client, Config, SimpleQueryMessage};
+use tokio_postgres::{Client, Config, Error, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// Timeout for cancelling the statement of a dropped session.
@@ -237,6 +237,11 @@ fn column_kind(kind: &str) -> Kind {
     match kind {
         "array" => Kind::List,
         "jsonb" => Kind::Json,
+        "number" => Kind::Decimal,
+        "S" | "E" | "uuid" => Kind::Text,
+        "B" => Kind::Bool,
+        "D" => Kind::Timestamp,
+        "bytea" => Kind::Bytes,
         _ => Kind::Any,
     }
 }
@@ -351,21 +356,17 @@ async fn run(
             values.len()
         )));
     }
-    let params = values.iter().zip(types).map(|(bound, ty)| Param::new(&bound.value, ty));
-    let params: Vec<Param> = params.collect::<Result<_, _>>()?;
-    let mut stream = pin!(
-        client
-            .query_raw(prepared, params)
-            .await
-            .map_err(|error| failure(&error))?
-    );
+    let param = |(bound, ty): (&BoundValue, &Type)| Param::new(&bound.value, ty).map_err(|wrong| bound.placed(wrong));
+    let params: Vec<Param> = values.iter().zip(types).map(param).collect::<Result<_, _>>()?;
+    let failed = |error: Error| failure::of_values(&error, statement, types);
+    let mut stream = pin!(client.query_raw(prepared, params).await.map_err(failed)?);
     let columns = prepared.columns();
     let mut wanted = true;
     if !columns.is_empty() && outcome.rows.is_none() {
         outcome.rows = Some(RowWriter::new(plan.shape));
     }
     // Read to the end, including unwanted rows: an abandoned statement would be rolled back.
-    while let Some(row) = stream.try_next().await.map_err(|error| failure(&error))? {
+    while let Some(row) = stream.try_next().await.map_err(failed)? {
         let Some(rows) = outcome.rows.as_mut().filter(|_| wanted) else {
             continue;
         };
@@ -390,7 +391,13 @@ async fn run(
 
 /// Prepares a statement so that all result columns are readable: other types are cast to text.
 async fn prepare(client: &Client, plan: &Plan, statement: &Statement) -> Result<tokio_postgres::Statement, Failure> {
-    let prepare = async |sql: &str| client.prepare(sql).await.map_err(|error| failure(&error));
+    let prepare = async |sql: &str| {
+        let prepared = client.prepare(sql).await;
+        prepared.map_err(|error| match plan.raw {
+            true => failure(&error),
+            false => failure::of_columns(&error, sql),
+        })
+    };
     let prepared = prepare(&statement.sql).await?;
     let strange = prepared
         .columns()

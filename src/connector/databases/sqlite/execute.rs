@@ -2,7 +2,7 @@
 //!
 //! Blocks. Invariant: a transaction that fails is rolled back before the connection is used again.
 
-use super::failure::failure;
+use super::failure::{failure, of_operators};
 use crate::connector::Failure;
 use crate::connector::databases::dates::{self, TimestampStyle};
 use crate::connector::databases::json;
@@ -57,14 +57,14 @@ fn run(connection: &Connection, plan: &Plan, statement: &Statement, outcome: &mu
     }
     let writes = !prepared.readonly();
     let before = connection.total_changes();
-    if prepared.column_count() == 0 {
-        prepared
-            .execute(params_from_iter(values))
-            .map_err(|error| failure(&error))?;
+    let ran = if prepared.column_count() == 0 {
+        let executed = prepared.execute(params_from_iter(values));
+        executed.map(|_| ()).map_err(|error| failure(&error))
     } else {
         let rows = outcome.rows.get_or_insert_with(|| RowWriter::new(plan.shape));
-        write_rows(&mut prepared, values, &plan.kinds, rows)?;
-    }
+        write_rows(&mut prepared, values, &plan.kinds, rows)
+    };
+    ran.map_err(|failure| of_operators(failure, statement))?;
     if writes {
         outcome.changed += connection.total_changes().saturating_sub(before);
         outcome.id = Some(connection.last_insert_rowid().into()).filter(|_| is_insert(&statement.sql));

@@ -1,6 +1,7 @@
 //! Maps errors of SQLite to failures of a job. SQLite's messages name tables and columns, and no values.
 
 use crate::connector::Failure;
+use crate::connector::databases::plan::Statement;
 use crate::error::ErrorCode;
 use rusqlite::{Error, ffi};
 
@@ -18,6 +19,17 @@ pub(super) fn failure(error: &Error) -> Failure {
         code
     };
     Failure::new(code, format!("SQLite: {message}"))
+}
+
+/// A failure of a statement with the operator that met what it cannot compute with.
+pub(super) fn of_operators(failure: Failure, statement: &Statement) -> Failure {
+    if failure.message.ends_with("malformed JSON") {
+        return statement.operators.not_a_list(failure, None);
+    }
+    if failure.message.ends_with("integer overflow") {
+        return statement.operators.out_of_range(failure);
+    }
+    failure
 }
 
 fn code_from_text(message: &str) -> ErrorCode {

@@ -15,6 +15,7 @@ mod injection;
 #[cfg(feature = "mongodb")]
 mod mongodb;
 mod operations;
+mod places;
 mod pooler;
 mod secured;
 mod sessions;
