@@ -159,19 +159,7 @@ impl Cluster {
     }
 
     fn learn(&self, metadata: &Metadata, since: Instant) {
-        let by_id: HashMap<i32, Address> = metadata
-            .brokers
-            .iter()
-            .map(|(id, host, port)| {
-                (
-                    *id,
-                    Address {
-                        host: host.clone(),
-                        port: *port,
-                    },
-                )
-            })
-            .collect();
+        let by_id = addresses(metadata);
         let mut state = self.state();
         state.brokers = by_id.values().cloned().collect();
         for topic in &metadata.topics {
@@ -268,6 +256,15 @@ impl Cluster {
     }
 }
 
+/// All servers, by their ids.
+fn addresses(metadata: &Metadata) -> HashMap<i32, Address> {
+    let address = |(id, host, port): &(i32, Arc<str>, u16)| {
+        let (host, port) = (Arc::clone(host), *port);
+        (*id, Address { host, port })
+    };
+    metadata.brokers.iter().map(address).collect()
+}
+
 fn leaders(topic: &TopicMetadata, by_id: &HashMap<i32, Address>) -> Vec<Option<Address>> {
     let mut leaders = vec![None; topic.leaders.len()];
     for (number, leader) in &topic.leaders {
@@ -291,6 +288,23 @@ mod tests {
             leaders: leaders.iter().map(leader).collect(),
             turn: AtomicUsize::default(),
         }
+    }
+
+    #[test]
+    fn partitions_share_the_name_of_the_server_that_leads_them() {
+        let metadata = Metadata {
+            brokers: vec![(1, "h".into(), 9092)],
+            topics: vec![TopicMetadata {
+                code: code::NONE,
+                name: "t".into(),
+                leaders: vec![(0, 1), (1, 1), (2, 7)],
+            }],
+        };
+        let leaders = leaders(&metadata.topics[0], &addresses(&metadata));
+        let [Some(first), Some(second), None] = &leaders[..] else {
+            panic!("{leaders:?}")
+        };
+        assert!(Arc::ptr_eq(&first.host, &second.host));
     }
 
     #[test]

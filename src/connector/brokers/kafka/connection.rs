@@ -2,7 +2,7 @@
 //!
 //! Invariant: after an error nothing more is asked on it.
 
-use super::failure::code;
+use super::failure::{code, shown};
 use super::protocol::{self, RequestKind, Versions};
 use super::scram::{Hash, Scram};
 use super::settings::{Address, Login, Mechanism, Settings};
@@ -152,7 +152,7 @@ impl Connection {
         match code {
             code::NONE => {}
             code::UNSUPPORTED_MECHANISM => {
-                let offered = offered.join(", ");
+                let offered = shown(&offered.join(", "));
                 return Err(Failure::invalid(format!(
                     "config.sasl.mechanism: {address} does not know {mechanism}; it has {offered}"
                 )));

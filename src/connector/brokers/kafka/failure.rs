@@ -3,6 +3,16 @@
 use super::settings::Address;
 use crate::connector::Failure;
 use crate::error::ErrorCode;
+use crate::text::visible::escaped;
+
+/// Longest words of a server that are shown.
+const MAX_WORDS_CHARS: usize = 300;
+
+/// Words of a server, fit for messages.
+pub(super) fn shown(words: &str) -> String {
+    let words: String = words.chars().take(MAX_WORDS_CHARS).collect();
+    escaped(&words).into_owned()
+}
 
 /// Codes of Kafka that are dealt with by name.
 pub(super) mod code {
@@ -37,7 +47,7 @@ pub(super) enum Refusal {
 pub(super) fn refusal(code: i16, topic: &str, words: Option<&str>) -> Refusal {
     let unavailable = |why: &str| Failure::unavailable(format!("the topic '{topic}' cannot take messages now: {why}"));
     let said = |what: &str| match words {
-        Some(words) => format!("{what}: {words}"),
+        Some(words) => format!("{what}: {}", shown(words)),
         None => what.to_owned(),
     };
     match code {
@@ -72,4 +82,20 @@ pub(super) fn too_large(bytes: usize) -> Failure {
     Failure::invalid(format!(
         "the message has {bytes} bytes with its key and headers, which is more than the topic takes (`max.message.bytes`)"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_a_server_are_shown_in_one_short_line() {
+        let Refusal::Refused(failure) = refusal(87, "t", Some(&"a\n".repeat(10_000))) else {
+            panic!("not refused")
+        };
+        assert!(
+            failure.message.len() < 1_000 && !failure.message.contains('\n'),
+            "{failure:?}"
+        );
+    }
 }

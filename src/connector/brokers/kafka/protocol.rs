@@ -1,8 +1,9 @@
 //! Requests and answers, in the latest versions without tagged fields: servers from 0.11 to 4.x speak them.
 //!
-//! Pure. Invariant: an answer that is not whole is `None`.
+//! Pure. Invariants: an answer that is not whole is `None`; what is read of one takes a small multiple of its bytes.
 
 use super::bytes::{Reader, Writer};
+use std::sync::Arc;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +82,7 @@ pub(super) fn metadata_request(topics: &[&str]) -> Vec<u8> {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Metadata {
     /// By their ids.
-    pub(super) brokers: Vec<(i32, Box<str>, u16)>,
+    pub(super) brokers: Vec<(i32, Arc<str>, u16)>,
     pub(super) topics: Vec<TopicMetadata>,
 }
 
@@ -161,7 +162,8 @@ pub(super) fn produce_request(batches: &[TopicBatches<'_>], within_ms: i32) -> V
 /// What became of a batch.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Stored {
-    pub(super) topic: Box<str>,
+    /// Of all its partitions the same.
+    pub(super) topic: Arc<str>,
     pub(super) partition: i32,
     pub(super) code: i16,
     /// Of its first record.
@@ -174,7 +176,7 @@ pub(super) struct Stored {
 pub(super) fn read_produce(answer: &[u8], version: i16) -> Option<Vec<Stored>> {
     let mut reader = Reader(answer);
     let topics = reader.list(|topic| {
-        let name = topic.string()?;
+        let name: Arc<str> = topic.string()?.into();
         topic.list(|partition| {
             let (number, code, offset) = (partition.int32()?, partition.int16()?, partition.int64()?);
             partition.int64()?;
@@ -191,7 +193,7 @@ pub(super) fn read_produce(answer: &[u8], version: i16) -> Option<Vec<Stored>> {
                 words = records.into_iter().flatten().next().or(whole).map(Into::into);
             }
             Some(Stored {
-                topic: name.into(),
+                topic: Arc::clone(&name),
                 partition: number,
                 code,
                 offset,
@@ -263,6 +265,22 @@ mod tests {
             assert_eq!(Versions::read(&offer(apis)), expected, "{apis:?}");
         }
         assert_eq!(Versions::read(&[0, 0, 0]), None);
+    }
+
+    #[test]
+    fn partitions_share_the_name_of_their_topic() {
+        let mut answer = Writer::default();
+        answer.length(1);
+        answer.string(&"t".repeat(30_000));
+        answer.length(2);
+        for partition in 0..2 {
+            answer.int32(partition);
+            answer.int16(0);
+            answer.int64(0);
+            answer.int64(-1);
+        }
+        let stored = read_produce(&answer.0, 3).unwrap();
+        assert!(Arc::ptr_eq(&stored[0].topic, &stored[1].topic));
     }
 
     #[test]

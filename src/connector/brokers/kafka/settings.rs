@@ -9,10 +9,10 @@ use rustls::ClientConfig;
 use std::fmt;
 use std::sync::Arc;
 
-/// A server of the cluster.
+/// A server of the cluster. The partitions that it leads share its name, which a server may make long.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Address {
-    pub(super) host: Box<str>,
+    pub(super) host: Arc<str>,
     pub(super) port: u16,
 }
 
