@@ -961,6 +961,22 @@ export interface IJobError {
   errors?: IJobError[];
 }
 
+/** How the last run of a recurring job ended. */
+export interface IJobLastRun {
+  status: 'completed' | 'failed' | 'cancelled';
+  ended_at: number;
+  /** Why it failed or was cancelled, while the store keeps its history. */
+  error?: IJobError;
+}
+
+/** That the runs of a recurring job fail. */
+export interface IJobFailing {
+  /** When the first of them failed. */
+  since: number;
+  /** How many failed in a row. */
+  runs: number;
+}
+
 /** A stored job. */
 export interface IJob {
   id: string;
@@ -1006,6 +1022,10 @@ export interface IJob {
   last_error?: string;
   /** The last failed attempt in full. */
   error?: IJobError;
+  /** Of a recurring job: the last run that has ended. */
+  last_run?: IJobLastRun;
+  /** Of a recurring job: present while its runs fail, from the first failed run until one completes. Cancelled runs do not count. */
+  failing?: IJobFailing;
   /** Last value that the handler reported. */
   progress?: unknown;
   cancel_reason?: string;
@@ -1021,6 +1041,10 @@ export interface IJobFilter {
   product?: string;
   env?: string;
   namespace?: JobNamespaceName;
+  /** Recurring jobs whose last run ended like this. In `getStats` the numbers of jobs are then of these; those of runs stay the same. */
+  last_run?: IJobLastRun['status'];
+  /** Recurring jobs that are {@link IJob.failing}, or that are not. In `getStats` as `last_run`. */
+  failing?: boolean;
 }
 
 /** Which jobs and runs {@link Jobs.getStats} counts. */
@@ -1044,7 +1068,7 @@ export interface MetricsOptions {
 }
 
 /** Which figures {@link Jobs.metrics} tells; an omitted field means all. */
-export interface IMetricsOptions extends IJobFilter {
+export interface IMetricsOptions extends Pick<IJobFilter, 'product' | 'env' | 'namespace'> {
   /** Jobs whose target has these fields. */
   target?: IJobTarget;
   /** The first minute or hour; default an hour before `to`. */
@@ -1215,6 +1239,8 @@ export interface IJobStats {
   failed: number;
   cancelled: number;
   paused: number;
+  /** Recurring jobs that are {@link IJob.failing}; each is also in the number of its status. */
+  failing: number;
   /** From 0 to 1. */
   success_rate: number;
   completed_first_try: number;

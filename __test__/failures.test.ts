@@ -3,17 +3,20 @@ import { randomBytes } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { Ductape, type IRunError } from './support/ductape.js';
+import { Ductape, type IJobListFilter, type IRunError } from './support/ductape.js';
 import {
   create,
   env,
   eventually,
   job,
+  problemPaths,
   product,
   recordingLogger,
   rejection,
   temporaryStore,
+  waitForFirstRun,
 } from './support/instances.js';
+import { sharedStores } from './support/stores.js';
 
 const fastRetry = { initialDelay: 1, maxDelay: 1 };
 
@@ -247,5 +250,67 @@ describe('the causes of an error', () => {
     const error = await rejection(ductape.jobs.wait(job_id));
     expect(undone).toEqual([17]);
     expect((error.cause as Error).message).toBe('warehouse');
+  });
+});
+
+const stores = [{ kind: 'memory', unavailable: false, make: async () => 'memory:' }, ...sharedStores];
+
+describe.each(stores)('a recurring job whose runs fail, on $kind', ({ make, unavailable }) => {
+  it.skipIf(unavailable)('says so, is found by it, and is run again', async () => {
+    const store = await make();
+    const ductape = create({ store });
+    let fails = true;
+    ductape.features.define('nightly', ({ run }) => {
+      if (fails) throw new Error(`night ${run}`);
+    });
+    ductape.features.define('hourly', () => 'fine');
+    const week = 7 * 86_400_000;
+    // An occurrence now, and the next one far away.
+    const every = (tag: string) => ductape.features.dispatch(job(tag, { schedule: { every: week } }));
+    const [nightly, hourly] = [await every('nightly'), await every('hourly')];
+    const once = await ductape.features.dispatch(job('nightly', { schedule: { start_at: Date.now() + week } }));
+    expect(await ductape.jobs.get(once.job_id)).not.toHaveProperty('last_run');
+    for (const { job_id } of [nightly, hourly]) await waitForFirstRun(ductape, job_id);
+    const first = await ductape.jobs.get(nightly.job_id);
+    const [{ completed_at } = { completed_at: 0 }] = (await ductape.jobs.getHistory(nightly.job_id)).executions;
+    const error = { code: 'Error', message: 'night 1', stack: expect.any(String) };
+    expect(first).toMatchObject({
+      status: 'scheduled',
+      last_run: { status: 'failed', ended_at: completed_at, error },
+      failing: { since: completed_at, runs: 1 },
+    });
+    await ductape.jobs.runNow(nightly.job_id);
+    await eventually(async () => expect((await ductape.jobs.get(nightly.job_id)).failing?.runs).toBe(2));
+    const second = await ductape.jobs.get(nightly.job_id);
+    expect(second.failing?.since).toBe(completed_at);
+    expect(second.last_run?.error?.message).toBe('night 2');
+
+    const ids = async (filter: IJobListFilter) => (await ductape.jobs.list(filter)).jobs.map(({ id }) => id);
+    expect(await ids({ failing: true })).toEqual([nightly.job_id]);
+    expect(await ids({ last_run: 'failed', namespace: 'features', status: ['scheduled', 'queued'] })).toEqual([
+      nightly.job_id,
+    ]);
+    expect(await ids({ last_run: 'failed', product: 'other' })).toEqual([]);
+    expect(await ids({ last_run: 'completed' })).toEqual([hourly.job_id]);
+    expect(await ids({ failing: false })).toEqual([hourly.job_id]);
+    expect(await ductape.jobs.list({ failing: true, count: true, limit: 1 })).toMatchObject({ total: 1 });
+    expect(await ductape.jobs.getStats()).toMatchObject({ total: 3, failed: 0, failing: 1 });
+    expect(await ductape.jobs.getStats({ last_run: 'failed' })).toMatchObject({ total: 1, scheduled: 1, failing: 1 });
+    expect(await ductape.jobs.getStats({ failing: false })).toMatchObject({ total: 1, failing: 0 });
+    expect(await ductape.jobs.getStats({ namespace: 'actions' })).toMatchObject({ failing: 0 });
+
+    fails = false;
+    expect(await ductape.jobs.retryMany({ last_run: 'failed' })).toEqual({ count: 1 });
+    await eventually(async () => expect(await ids({ failing: true })).toEqual([]));
+    expect(await ductape.jobs.get(nightly.job_id)).toMatchObject({ last_run: { status: 'completed' } });
+    expect(await ductape.jobs.get(nightly.job_id)).not.toHaveProperty('failing');
+  });
+
+  it.skipIf(unavailable)('is no status, and other values are refused', async () => {
+    const ductape = create({ store: await make() });
+    for (const filter of [{ last_run: 'running' }, { failing: 'yes' }]) {
+      const error = await rejection(ductape.jobs.list(filter as never));
+      expect([error.code, problemPaths(error)]).toEqual(['VALIDATION_ERROR', Object.keys(filter)]);
+    }
   });
 });

@@ -101,6 +101,7 @@ describe('statistics', () => {
     expect(await ductape.jobs.getStats({ product: 'shop' })).toEqual({
       total: 7,
       ...counts,
+      failing: 0,
       success_rate: 0.75,
       completed_first_try: 2,
       completed_after_retry: 1,

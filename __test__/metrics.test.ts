@@ -147,6 +147,8 @@ describe('metrics', () => {
     });
     expect(await ductape.jobs.getStats({ to: START + HOUR })).toMatchObject({ total: 1, completed: 1, scheduled: 1 });
     expect(await ductape.jobs.getStats()).toMatchObject({ total: 5, completed: 3 });
+    const mixed = await rejection(ductape.jobs.getStats({ from: START, failing: true }));
+    expect(mixed.message).toContain('failing: says how it is now, and does not go with `from` and `to`');
   });
 });
 

@@ -8,7 +8,7 @@ use super::schedule_warnings::warn_of_1970;
 use crate::clock::Millis;
 use crate::cron::Zone;
 use crate::engine::{Engine, Level};
-use crate::model::{Namespace, Status};
+use crate::model::{Namespace, RunStatus, Status};
 use crate::store::{ListFilter, RouteId};
 use crate::text::json;
 
@@ -16,9 +16,11 @@ use crate::text::json;
 const MAX_TAGS: usize = 50;
 
 /// The names of all conditions.
-pub const CONDITION_FIELDS: [&str; 9] = [
+pub const CONDITION_FIELDS: [&str; 11] = [
     "status",
     "recurring",
+    "last_run",
+    "failing",
     "product",
     "env",
     "namespace",
@@ -31,10 +33,13 @@ pub const CONDITION_FIELDS: [&str; 9] = [
 /// Reads the conditions; the routes of the store must be known to the engine.
 pub fn read_conditions(engine: &Engine, fields: &mut Fields<'_>) -> ListFilter {
     let routes = read_routes(engine, fields);
+    let (last_run, failing) = read_last_run(fields);
     let (from, to) = read_range(engine, fields);
     ListFilter {
         statuses: read_statuses(fields),
         recurring: fields.boolean("recurring"),
+        last_run,
+        failing,
         routes,
         tags: fields.tags("tags", MAX_TAGS).unwrap_or_default(),
         from,
@@ -84,10 +89,17 @@ pub fn exclude_internal_routes(engine: &Engine, routes: Option<Vec<RouteId>>) ->
 pub fn is_unconditional(filter: &ListFilter) -> bool {
     filter.statuses.is_empty()
         && filter.recurring.is_none()
+        && !filter.asks_for_last_run()
         && filter.routes.is_none()
         && filter.tags.is_empty()
         && filter.from.is_none()
         && filter.to.is_none()
+}
+
+/// The conditions that only recurring jobs meet: how their last run ended, and whether they are failing.
+pub fn read_last_run(fields: &mut Fields<'_>) -> (Option<RunStatus>, Option<bool>) {
+    let names = [RunStatus::Completed, RunStatus::Failed, RunStatus::Cancelled].map(|status| (status.as_str(), status));
+    (fields.one_of("last_run", &names), fields.boolean("failing"))
 }
 
 fn read_statuses(fields: &mut Fields<'_>) -> Vec<Status> {

@@ -1,13 +1,15 @@
 //! The methods of `ductape.jobs` that look at jobs: arguments and answers are JSON texts.
 
 use super::fields::{Fields, MAX_SAFE_INTEGER, describe};
-use super::filter::{CONDITION_FIELDS, exclude_internal_routes, read_conditions, read_range, read_routes};
+use super::filter::{
+    CONDITION_FIELDS, exclude_internal_routes, read_conditions, read_last_run, read_range, read_routes,
+};
 use super::metrics::stats_within;
 use super::view::{HistoryView, JobView, StatsView};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorCode, HandlerError, Problem, Result};
 use crate::model::{JobId, Route, RunStatus, Status};
-use crate::store::{HistoryEntry, HistoryPosition, JobRecord, JobSeq, ListFilter, RouteId};
+use crate::store::{HistoryEntry, HistoryPosition, JobRecord, JobSeq, ListFilter, RouteId, Stats};
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +20,8 @@ const DEFAULT_PAGE_SIZE: i64 = 100;
 const MAX_PAGE_SIZE: i64 = 1_000;
 /// Jobs counted exactly by `list({ count: true })`.
 const MAX_EXACT_COUNT: usize = 10_000;
+/// Recurring jobs counted by `getStats` for what only they have.
+const MAX_COUNTED_RECURRING: usize = 1_000_000;
 /// Default and largest number of attempts of `getHistory`.
 const DEFAULT_HISTORY_LIMIT: i64 = 100;
 const MAX_HISTORY_LIMIT: i64 = 10_000;
@@ -171,16 +175,64 @@ fn read_cursor(fields: &mut Fields<'_>) -> Option<JobSeq> {
 pub async fn stats(engine: &Engine, filter: &str) -> Result<String> {
     engine.load_routes().await?;
     let mut fields = Fields::read(filter, "")?;
-    fields.refuse_unknown(&["product", "env", "namespace", "from", "to"]);
+    fields.refuse_unknown(&["product", "env", "namespace", "last_run", "failing", "from", "to"]);
     let routes = read_routes(engine, &mut fields);
+    let (last_run, failing) = read_last_run(&mut fields);
     let range = read_range(engine, &mut fields);
+    if range != (None, None) {
+        for name in ["last_run", "failing"] {
+            if fields.is_written(name) {
+                fields.problem(name, "says how it is now, and does not go with `from` and `to`; leave one out");
+            }
+        }
+    }
     if !fields.problems.is_empty() {
         return Err(Error::invalid(fields.problems));
     }
     let routes = exclude_internal_routes(engine, routes);
-    let stats = engine.store.stats(routes.clone()).await?;
-    let within = stats_within(engine, &mut fields, range, (routes, &stats)).await?;
-    to_json(&within.unwrap_or_else(|| StatsView::new(&stats)))
+    let filter = ListFilter {
+        routes: routes.clone(),
+        last_run,
+        failing,
+        ..ListFilter::default()
+    };
+    let mut stats = engine.store.stats(routes.clone()).await?;
+    if filter.asks_for_last_run() {
+        count_recurring(engine, &filter, &mut stats).await?;
+    }
+    let only_failing = ListFilter {
+        failing: Some(true),
+        ..filter
+    };
+    let failing = match failing {
+        Some(false) => 0,
+        _ => count(engine, only_failing).await?,
+    };
+    let within = stats_within(engine, &mut fields, range, (routes, &stats, failing)).await?;
+    to_json(&within.unwrap_or_else(|| StatsView::new(&stats, failing)))
+}
+
+/// Counts the jobs that match, in each state of which there are any.
+async fn count_recurring(engine: &Engine, filter: &ListFilter, stats: &mut Stats) -> Result<()> {
+    for (status, jobs) in Status::ALL.into_iter().zip(&mut stats.by_status) {
+        if *jobs > 0 {
+            let of_status = ListFilter {
+                statuses: vec![status],
+                ..filter.clone()
+            };
+            *jobs = count(engine, of_status).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn count(engine: &Engine, filter: ListFilter) -> Result<i64> {
+    let counting = ListFilter {
+        count_up_to: Some(MAX_COUNTED_RECURRING),
+        ..filter
+    };
+    let total = engine.store.list(counting).await?.total.unwrap_or(0);
+    Ok(i64::try_from(total).unwrap_or(i64::MAX))
 }
 
 /// `getHistory(id, options)`.

@@ -206,7 +206,7 @@ pub(super) async fn stats_within(
     engine: &Engine,
     fields: &mut Fields<'_>,
     (from, to): (Option<Millis>, Option<Millis>),
-    (routes, now_stats): (Option<Vec<RouteId>>, &Stats),
+    (routes, now_stats, failing): (Option<Vec<RouteId>>, &Stats, i64),
 ) -> Result<Option<StatsView>> {
     if from.is_none() && to.is_none() {
         return Ok(None);
@@ -229,5 +229,5 @@ pub(super) async fn stats_within(
     for figures in sums.by_time.values() {
         total.add(figures);
     }
-    Ok(Some(StatsView::within(now_stats, &total)))
+    Ok(Some(StatsView::within(now_stats, &total, failing)))
 }

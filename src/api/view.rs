@@ -7,7 +7,7 @@ use super::schedule_view::ScheduleView;
 use crate::clock::Millis;
 use crate::engine::shown;
 use crate::model::{Figures, JobOptions, Recurrence, Route, Rule, RunError};
-use crate::store::{History, HistoryEntry, JobRecord, OccurrenceGap, Stats};
+use crate::store::{Failing, History, HistoryEntry, JobRecord, LastRun, OccurrenceGap, Stats};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -53,6 +53,10 @@ pub struct JobView {
     last_error: Option<Box<str>>,
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shown")]
     error: Option<RunError>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_run: Option<LastRunView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failing: Option<FailingView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     progress: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -128,12 +132,49 @@ impl JobView {
             attempt: record.attempt,
             last_error: record.error.as_ref().map(|error| error.message.clone()),
             error: record.error,
+            last_run: record.last_run.map(LastRunView::new),
+            failing: record.failing.map(FailingView::new),
             progress: record.progress.map(raw),
             cancel_reason: record.cancel_reason,
             input: raw(record.input),
             result: record.result.map(raw),
             created_at: record.created_at,
             updated_at: record.updated_at,
+        }
+    }
+}
+
+/// The last run of a recurring job that is over.
+#[derive(Debug, Serialize)]
+struct LastRunView {
+    status: &'static str,
+    ended_at: Millis,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shown")]
+    error: Option<RunError>,
+}
+
+impl LastRunView {
+    fn new(last: LastRun) -> Self {
+        Self {
+            status: last.status.as_str(),
+            ended_at: last.ended_at,
+            error: last.error,
+        }
+    }
+}
+
+/// Since when, and how often in a row, the runs of a recurring job have failed.
+#[derive(Debug, Serialize)]
+struct FailingView {
+    since: Millis,
+    runs: i64,
+}
+
+impl FailingView {
+    fn new(failing: Failing) -> Self {
+        Self {
+            since: failing.since,
+            runs: failing.runs,
         }
     }
 }
@@ -229,6 +270,7 @@ pub struct StatsView {
     failed: i64,
     cancelled: i64,
     paused: i64,
+    failing: i64,
     success_rate: f64,
     completed_first_try: i64,
     completed_after_retry: i64,
@@ -238,7 +280,7 @@ pub struct StatsView {
 impl StatsView {
     /// The same with the numbers of runs and dispatches of a span of time in place of all.
     #[must_use]
-    pub fn within(now: &Stats, span: &Figures) -> Self {
+    pub fn within(now: &Stats, span: &Figures, failing: i64) -> Self {
         let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         let runs = Stats {
             first_try: number(span.first_try),
@@ -251,13 +293,13 @@ impl StatsView {
             total: number(span.dispatched),
             completed: number(span.completed),
             failed: number(span.failed),
-            ..Self::new(&runs)
+            ..Self::new(&runs, failing)
         }
     }
 
-    /// Shows numbers. Rates are 0 before the first run has ended.
+    /// Shows numbers, with that of the recurring jobs that are failing. Rates are 0 before the first run has ended.
     #[must_use]
-    pub fn new(stats: &Stats) -> Self {
+    pub fn new(stats: &Stats, failing: i64) -> Self {
         let [scheduled, queued, running, completed, failed, cancelled, paused] = stats.by_status;
         let succeeded = stats.first_try + stats.after_retry;
         let ended = succeeded + stats.failed_runs;
@@ -271,6 +313,7 @@ impl StatsView {
             failed,
             cancelled,
             paused,
+            failing,
             success_rate: share(succeeded),
             completed_first_try: stats.first_try,
             completed_after_retry: stats.after_retry,

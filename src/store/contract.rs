@@ -94,6 +94,7 @@ macro_rules! store_contract {
             a_series_ends_with_its_last_run,
             series_without_future_occurrences_completes_at_once,
             a_failed_run_does_not_end_its_series,
+            failures_in_a_row_are_shown_and_found,
             a_replaced_series_keeps_its_counts_and_history,
             a_replaced_series_moves_its_live_runs_to_the_new_route,
             ended_series_is_reopened,

@@ -78,8 +78,8 @@ pub use occurrence::{
 };
 pub use payload::{MAX_KEY_ID_BYTES, Unreadable};
 pub use record::{
-    History, HistoryEntry, HistoryPosition, JobRecord, ListFilter, LogLine, MAX_PAGE_BYTES, Note, NoteKind, Page,
-    RunLocation, RunPosition, Stats,
+    Failing, History, HistoryEntry, HistoryPosition, JobRecord, LastRun, ListFilter, LogLine, MAX_PAGE_BYTES, Note,
+    NoteKind, Page, RunLocation, RunPosition, Stats,
 };
 pub use retention::{Retention, RetentionLimit};
 pub use route::{AddedRoutes, StoredRoute};

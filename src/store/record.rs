@@ -48,10 +48,34 @@ pub struct JobRecord {
     pub result: Option<Box<str>>,
     /// JSON text of the last progress its handler reported.
     pub progress: Option<Box<str>>,
+    /// Of a recurring job, the last run that is over.
+    pub last_run: Option<LastRun>,
+    /// That the runs of a recurring job fail.
+    pub failing: Option<Failing>,
     /// Time of the dispatch.
     pub created_at: Millis,
     /// Time of the last change.
     pub updated_at: Millis,
+}
+
+/// The last run of a recurring job that is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastRun {
+    /// How it ended.
+    pub status: RunStatus,
+    /// When it ended.
+    pub ended_at: Millis,
+    /// Why it failed or was cancelled, while its history is there.
+    pub error: Option<RunError>,
+}
+
+/// That runs of a recurring job have failed, and that none has completed since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failing {
+    /// When the first of them failed.
+    pub since: Millis,
+    /// How many did.
+    pub runs: i64,
 }
 
 /// Bytes of jobs from which on a page takes no further one; the next page begins there.
@@ -170,6 +194,10 @@ pub struct ListFilter {
     pub from: Option<Millis>,
     /// Created at or before.
     pub to: Option<Millis>,
+    /// Recurring jobs whose last run that is over ended like this.
+    pub last_run: Option<RunStatus>,
+    /// Recurring jobs whose runs fail, or do not.
+    pub failing: Option<bool>,
     /// Only jobs with a smaller number than this (the cursor).
     pub before: Option<JobSeq>,
     /// Matching jobs to pass over first.
@@ -178,6 +206,26 @@ pub struct ListFilter {
     pub limit: usize,
     /// Count all that match, up to this many.
     pub count_up_to: Option<usize>,
+}
+
+impl ListFilter {
+    /// Whether it asks for something that only recurring jobs have.
+    #[must_use]
+    pub fn asks_for_last_run(&self) -> bool {
+        self.last_run.is_some() || self.failing.is_some()
+    }
+
+    /// Whether all jobs that match are failing.
+    #[must_use]
+    pub fn admits_only_failing(&self) -> bool {
+        self.failing == Some(true) || self.last_run == Some(RunStatus::Failed)
+    }
+
+    /// Whether a recurring job matches whose last run ended like this, and that is failing or not.
+    #[must_use]
+    pub fn admits_last_run(&self, status: Option<RunStatus>, failing: bool) -> bool {
+        self.last_run.is_none_or(|wanted| status == Some(wanted)) && self.failing.is_none_or(|wanted| wanted == failing)
+    }
 }
 
 /// A page of jobs, newest first.

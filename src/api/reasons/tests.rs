@@ -35,6 +35,8 @@ fn record(status: Status) -> JobRecord {
         input: "{}".into(),
         result: None,
         progress: None,
+        last_run: None,
+        failing: None,
         created_at: NOW,
         updated_at: NOW,
     }

@@ -107,7 +107,7 @@ pub fn webhook_payload(event: &StoredEvent, route: Option<&Route>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{JobId, Namespace, Route, Status};
+    use crate::model::{JobId, Namespace, Route, RunError, Status};
     use crate::store::RouteId;
     use std::sync::Arc;
 

@@ -7,11 +7,12 @@ use super::failure::DbResult;
 use super::param::{params, storable};
 use super::queue;
 use super::run_rows::Ended;
-use super::series_changes::{self, EndedRun};
+use super::series_changes;
 use super::state::{Run, RunState, StoredJob};
 use super::tx::Tx;
 use crate::clock::Millis;
 use crate::store::rules::cancellation::{self, CancelledRun};
+use crate::store::rules::series::RunEnd;
 use crate::store::{ChangeOutcome, JobSeq, RevokedClaim};
 
 const DELETE_OCCURRENCES: &str = include_str!("sql/delete_occurrences.sql");
@@ -60,12 +61,12 @@ pub(super) fn run(
     let cancelled = cancellation::cancel_run(true, reason);
     let revoked = cancel_run(tx, &stored_job, &run, &cancelled, now)?;
     let job = &stored_job.job;
-    let ended = EndedRun {
-        job: job.seq,
+    let ended = RunEnd {
         run: run.run,
-        scheduled_at: run.scheduled_at,
+        status: cancelled.history.status,
+        ended_at: now,
     };
-    series.run_ended(tx, ended, phase, cancelled.history.status, now);
+    series.run_ended(tx, (job.seq, ended, run.scheduled_at), phase, now);
     series_changes::count(tx, (job.route, before), (job.route, series.status()));
     series.save(tx, job.seq);
     Ok(done(job.seq, revoked.into_iter().collect()))

@@ -12,7 +12,7 @@ use super::param::params;
 use super::queue;
 use super::run_rows::{Ended, KeyId, Running, Waiting};
 use super::series::Series;
-use super::series_changes::{self, EndedRun};
+use super::series_changes;
 use super::session::Session;
 use super::state::{self, Run, RunState, StoredJob};
 use super::tx::{Effects, Tx};
@@ -23,6 +23,7 @@ use crate::store::rules::completion::{
 };
 use crate::store::rules::counters::RunCounter;
 use crate::store::rules::phase::Phase;
+use crate::store::rules::series::RunEnd;
 use crate::store::{CompleteParams, Completed, Completion, InstanceId, JobSeq};
 
 const CALL_COMPLETE: &str = include_str!("sql/call_complete.sql");
@@ -322,12 +323,12 @@ impl<'a> EndedClaim<'a> {
         tx.inserts.steps_after_run.add(job, self.run.run, ended_run.steps);
         if let Some(series) = &mut self.stored_job.series {
             let before = series.status();
-            let run = EndedRun {
-                job,
+            let run = RunEnd {
                 run: self.run.run,
-                scheduled_at: self.run.scheduled_at,
+                status: ended_run.status,
+                ended_at: ended,
             };
-            series.run_ended(tx, run, Phase::Running, ended_run.status, now);
+            series.run_ended(tx, (job, run, self.run.scheduled_at), Phase::Running, now);
             series_changes::count(tx, (route, before), (route, series.status()));
             return series.status();
         }

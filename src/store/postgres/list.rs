@@ -140,7 +140,11 @@ fn count_matching(filter: &ListFilter, numbers: &Stats) -> i64 {
 
 async fn total(session: &Session, filter: &ListFilter, numbers: &Stats, bound: usize) -> DbResult<usize> {
     let by_counters = usize::try_from(count_matching(filter, numbers)).unwrap_or(0);
-    let counted = filter.recurring.is_none() && filter.tags.is_empty() && filter.from.is_none() && filter.to.is_none();
+    let counted = !filter.asks_for_last_run()
+        && filter.recurring.is_none()
+        && filter.tags.is_empty()
+        && filter.from.is_none()
+        && filter.to.is_none();
     if counted || by_counters == 0 {
         return Ok(by_counters.min(bound));
     }
@@ -173,7 +177,9 @@ struct JobScan<'a> {
 impl<'a> JobScan<'a> {
     async fn new(session: &Session, filter: &'a ListFilter, numbers: &Stats, wanted: usize) -> DbResult<Self> {
         let below = filter.before.unwrap_or(JobSeq::MAX);
-        let rare = if is_rare(session, filter, numbers, wanted).await? {
+        let rare = if filter.asks_for_last_run() {
+            Some(recurring(session, filter, below).await?.into_iter())
+        } else if is_rare(session, filter, numbers, wanted).await? {
             Some(in_states(session, &filter.statuses, below).await?.into_iter())
         } else {
             None
@@ -201,12 +207,16 @@ impl<'a> JobScan<'a> {
             if candidates.is_empty() {
                 continue;
             }
-            if self.filter.statuses.is_empty() {
+            let filter = self.filter;
+            if filter.statuses.is_empty() && !filter.asks_for_last_run() {
                 return Ok(Some(candidates));
             }
             let mut stored_jobs = state::of(session, &candidates).await?;
             stored_jobs.reverse();
-            let wanted = |stored_job: &StoredJob| self.filter.statuses.contains(&stored_job.status());
+            let wanted = |stored_job: &StoredJob| {
+                (filter.statuses.is_empty() || filter.statuses.contains(&stored_job.status()))
+                    && matches_last_run(stored_job, filter)
+            };
             let found: Vec<JobSeq> = stored_jobs
                 .iter()
                 .filter(|stored_job| wanted(stored_job))
@@ -271,6 +281,25 @@ async fn in_states(session: &Session, statuses: &[Status], below: JobSeq) -> DbR
     let statuses: Vec<i32> = statuses.iter().map(|status| *status as i32).collect();
     let found = session.query(SELECT_IN_STATES, &[&statuses, &below]).await?;
     found.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+/// Numbers of the recurring jobs whose last run may be what the filter asks for, newest first.
+async fn recurring(session: &Session, filter: &ListFilter, below: JobSeq) -> DbResult<Vec<JobSeq>> {
+    let query = if filter.admits_only_failing() {
+        "SELECT job FROM ductape.series WHERE failing_runs > 0 AND job < $1 ORDER BY job DESC"
+    } else {
+        "SELECT job FROM ductape.series WHERE job < $1 ORDER BY job DESC"
+    };
+    let found = session.query(query, &[&below]).await?;
+    found.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+fn matches_last_run(stored_job: &StoredJob, filter: &ListFilter) -> bool {
+    let Some(series) = &stored_job.series else {
+        return !filter.asks_for_last_run();
+    };
+    let status = series.state.last.map(|last| last.status);
+    filter.admits_last_run(status, series.state.failing.is_some())
 }
 
 /// Whether the tables of the wanted states are shorter than the scan to `wanted` matches.

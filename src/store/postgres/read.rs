@@ -10,7 +10,7 @@ use super::state::{self, RunState, StoredJob, read_last, unsigned};
 use crate::clock::Millis;
 use crate::model::{JobId, RunStatus, Status};
 use crate::store::rules::phase::LastAttempt;
-use crate::store::{Cancellation, JobRecord, JobSeq, RunLocation, RunPosition};
+use crate::store::{Cancellation, JobRecord, JobSeq, LastRun, RunLocation, RunPosition};
 use futures_util::future::{try_join, try_join3};
 use std::collections::HashMap;
 use tokio_postgres::Row;
@@ -176,6 +176,8 @@ fn record(stored_job: &StoredJob, row: &Row) -> DbResult<(JobRecord, Option<Last
         input: row.try_get(4)?,
         result: row.try_get(6)?,
         progress: row.try_get(9)?,
+        last_run: last_run(stored_job, row)?,
+        failing: stored_job.series.as_ref().and_then(|series| series.state.failing),
         created_at: job.created,
         updated_at: [completed_at, attempts.changed_at]
             .into_iter()
@@ -183,6 +185,18 @@ fn record(stored_job: &StoredJob, row: &Row) -> DbResult<(JobRecord, Option<Last
             .fold(updated, Millis::max),
     };
     Ok((record, last))
+}
+
+/// The last run of a series that is over.
+fn last_run(stored_job: &StoredJob, row: &Row) -> DbResult<Option<LastRun>> {
+    let Some(last) = stored_job.series.as_ref().and_then(|series| series.state.last) else {
+        return Ok(None);
+    };
+    Ok(Some(LastRun {
+        status: last.status,
+        ended_at: last.ended_at,
+        error: error_of(row, 16)?,
+    }))
 }
 
 /// The attempts of the current or last run, as a record shows them.

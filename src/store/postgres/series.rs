@@ -5,9 +5,9 @@
 use super::failure::DbResult;
 use crate::clock::Millis;
 use crate::model::Status;
-use crate::store::Settled;
 use crate::store::rules::phase::LiveRuns;
-use crate::store::rules::series::SeriesState;
+use crate::store::rules::series::{RunEnd, SeriesState};
+use crate::store::{Failing, Settled};
 use tokio_postgres::Row;
 
 /// A series in its stored or changed state.
@@ -30,8 +30,8 @@ pub(super) struct Series {
 pub(super) const COLUMN_COUNT: usize = 18;
 
 impl Series {
-    /// Reads the columns from `at` on, and what is settled from another one; `None`: there is no series.
-    pub(super) fn read(row: &Row, at: usize, settled_at: usize) -> DbResult<Option<Self>> {
+    /// Reads the columns from `at` on, and those that came later from `behind` on; `None`: there is no series.
+    pub(super) fn read(row: &Row, at: usize, behind: usize) -> DbResult<Option<Self>> {
         let Some(spec) = row.try_get(at)? else { return Ok(None) };
         let end_code: i32 = row.try_get(at + 2)?;
         let state = SeriesState {
@@ -52,6 +52,12 @@ impl Series {
             paused: row.try_get(at + 15)?,
             failed_at: row.try_get(at + 16)?,
             reruns: row.try_get(at + 17)?,
+            last: RunEnd::stored(
+                row.try_get(behind + 1)?,
+                row.try_get::<_, Option<i32>>(behind + 2)?.map(i64::from),
+                row.try_get(behind + 3)?,
+            ),
+            failing: Failing::stored(row.try_get(behind + 4)?, row.try_get(behind + 5)?),
         };
         Ok(Some(Self {
             state,
@@ -59,7 +65,7 @@ impl Series {
             spec,
             reason: row.try_get(at + 4)?,
             last_at: row.try_get(at + 7)?,
-            settled: Settled::from_text(row.try_get(settled_at)?),
+            settled: Settled::from_text(row.try_get(behind)?),
         }))
     }
 

@@ -7,9 +7,9 @@ use super::queue;
 use super::series::Series;
 use super::tx::Tx;
 use crate::clock::Millis;
-use crate::model::{RunStatus, Status};
+use crate::model::Status;
 use crate::store::rules::phase::Phase;
-use crate::store::rules::series::SeriesState;
+use crate::store::rules::series::{RunEnd, SeriesState};
 use crate::store::{JobSeq, RouteId};
 
 const UPDATE_SERIES: &str = include_str!("sql/update_series.sql");
@@ -52,14 +52,25 @@ impl Series {
                 state.failed_at,
                 state.reruns,
                 self.settled.to_text(),
+                state.last.map(|last| last.run),
+                state.last.map(|last| last.status as i32),
+                state.last.map(|last| last.ended_at),
+                state.failing.map_or(0, |failing| failing.runs),
+                state.failing.map(|failing| failing.since),
             ],
         );
     }
 
     /// Records an ended run, and ends the series after its last run.
-    pub(super) fn run_ended(&mut self, tx: &mut Tx<'_>, run: EndedRun, from: Phase, status: RunStatus, now: Millis) {
-        tx.write_later(DELETE_OCCURRENCE, params![run.job, run.run]);
-        let after = self.state.run_ended(from, status, Some(run.scheduled_at), now);
+    pub(super) fn run_ended(
+        &mut self,
+        tx: &mut Tx<'_>,
+        (job, run, scheduled_at): (JobSeq, RunEnd, Millis),
+        from: Phase,
+        now: Millis,
+    ) {
+        tx.write_later(DELETE_OCCURRENCE, params![job, run.run]);
+        let after = self.state.run_ended(from, run, Some(scheduled_at), now);
         if after.wakes_claimer {
             tx.wake();
         }
@@ -71,14 +82,6 @@ impl Series {
         self.state
             .run_taken_back(&mut self.settled, Phase::Running, scheduled_at);
     }
-}
-
-/// An ended run of a series.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct EndedRun {
-    pub(super) job: JobSeq,
-    pub(super) run: i64,
-    pub(super) scheduled_at: Millis,
 }
 
 /// Updates the counters for a change of a series' state.

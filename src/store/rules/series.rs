@@ -6,7 +6,7 @@
 use super::phase::{LiveRuns, Phase};
 use crate::clock::Millis;
 use crate::model::{JobId, RunStatus, Status};
-use crate::store::{JobSeq, SeriesSnapshot, Settled, without};
+use crate::store::{Failing, JobSeq, SeriesSnapshot, Settled, without};
 
 /// What the rules need to know of a series, and what they change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,6 +31,37 @@ pub(in crate::store) struct SeriesState {
     pub(in crate::store) paused: bool,
     /// The occurrence of the last run that failed and was not run again.
     pub(in crate::store) failed_at: Option<Millis>,
+    /// The last run that is over.
+    pub(in crate::store) last: Option<RunEnd>,
+    /// That its runs fail.
+    pub(in crate::store) failing: Option<Failing>,
+}
+
+/// A run of a series that is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) struct RunEnd {
+    pub(in crate::store) run: i64,
+    pub(in crate::store) status: RunStatus,
+    pub(in crate::store) ended_at: Millis,
+}
+
+impl RunEnd {
+    /// As stores have it.
+    pub(in crate::store) fn stored(run: Option<i64>, status: Option<i64>, ended_at: Option<Millis>) -> Option<Self> {
+        Some(Self {
+            run: run?,
+            status: RunStatus::from_code(status?)?,
+            ended_at: ended_at?,
+        })
+    }
+}
+
+impl Failing {
+    /// As stores have it; none in a row: it is not.
+    pub(in crate::store) fn stored(runs: i64, since: Option<Millis>) -> Option<Self> {
+        let since = since.filter(|_| runs > 0)?;
+        Some(Self { since, runs })
+    }
 }
 
 /// What the end of a run means for its series, besides the series' numbers.
@@ -100,16 +131,29 @@ impl SeriesState {
     pub(in crate::store) fn run_ended(
         &mut self,
         from: Phase,
-        status: RunStatus,
+        run: RunEnd,
         scheduled_at: Option<Millis>,
         now: Millis,
     ) -> AfterRun {
         self.live = self.live.moved(Some(from), None);
         self.ended += 1;
-        self.succeeded += i64::from(status == RunStatus::Completed);
-        if status == RunStatus::Failed {
-            self.failed += 1;
-            self.failed_at = scheduled_at;
+        self.last = Some(run);
+        match run.status {
+            RunStatus::Completed => {
+                self.succeeded += 1;
+                self.failing = None;
+            }
+            RunStatus::Failed => {
+                self.failed += 1;
+                self.failed_at = scheduled_at;
+                let failing = self.failing.get_or_insert(Failing {
+                    since: run.ended_at,
+                    runs: 0,
+                });
+                failing.runs += 1;
+            }
+            // That a run was cancelled says nothing of how others go.
+            _ => {}
         }
         let wakes_claimer = self.after_live_runs && self.live.total() == 0;
         AfterRun {
@@ -217,6 +261,34 @@ impl SeriesState {
 mod tests {
     use super::*;
 
+    fn over(status: RunStatus) -> RunEnd {
+        RunEnd {
+            run: 1,
+            status,
+            ended_at: 6,
+        }
+    }
+
+    #[test]
+    fn failures_in_a_row_are_counted_until_a_run_completes() {
+        let mut series = running(Some(9));
+        let mut end = |run, status| {
+            series.live = LiveRuns::one(Phase::Running);
+            let ended_at = 10 * run;
+            let over = RunEnd { run, status, ended_at };
+            series.run_ended(Phase::Running, over, Some(5), ended_at);
+            assert_eq!(series.last, Some(over));
+            series.failing.map(|failing| (failing.since, failing.runs))
+        };
+        assert_eq!(end(1, RunStatus::Completed), None);
+        assert_eq!(end(2, RunStatus::Failed), Some((20, 1)));
+        assert_eq!(end(3, RunStatus::Failed), Some((20, 2)));
+        assert_eq!(end(4, RunStatus::Cancelled), Some((20, 2)));
+        assert_eq!(end(5, RunStatus::Failed), Some((20, 3)));
+        assert_eq!(end(6, RunStatus::Completed), None);
+        assert_eq!(end(7, RunStatus::Failed), Some((70, 1)));
+    }
+
     fn running(next_at: Option<Millis>) -> SeriesState {
         SeriesState {
             runs: 1,
@@ -230,7 +302,7 @@ mod tests {
     fn a_series_ends_with_its_last_run() {
         for (next_at, ended) in [(Some(9), false), (None, true)] {
             let mut series = running(next_at);
-            let after = series.run_ended(Phase::Running, RunStatus::Completed, Some(5), 7);
+            let after = series.run_ended(Phase::Running, over(RunStatus::Completed), Some(5), 7);
             assert_eq!(after.ended, ended);
             assert_eq!((series.ended, series.succeeded, series.failed), (1, 1, 0));
             assert_eq!(series.ended_at, ended.then_some(7));
@@ -242,10 +314,10 @@ mod tests {
     #[test]
     fn a_failed_run_is_remembered_by_its_occurrence_and_a_cancelled_one_is_not() {
         let mut series = running(Some(9));
-        series.run_ended(Phase::Running, RunStatus::Failed, Some(5), 7);
+        series.run_ended(Phase::Running, over(RunStatus::Failed), Some(5), 7);
         assert_eq!((series.failed, series.failed_at), (1, Some(5)));
         let mut series = running(Some(9));
-        series.run_ended(Phase::Running, RunStatus::Cancelled, Some(5), 7);
+        series.run_ended(Phase::Running, over(RunStatus::Cancelled), Some(5), 7);
         assert_eq!((series.ended, series.failed, series.failed_at), (1, 0, None));
     }
 
@@ -254,11 +326,11 @@ mod tests {
         let mut series = running(Some(9));
         series.after_live_runs = true;
         series.live.queued = 1;
-        let after = series.run_ended(Phase::Running, RunStatus::Completed, Some(5), 7);
+        let after = series.run_ended(Phase::Running, over(RunStatus::Completed), Some(5), 7);
         assert!(!after.wakes_claimer);
         assert!(
             series
-                .run_ended(Phase::Queued, RunStatus::Cancelled, Some(6), 7)
+                .run_ended(Phase::Queued, over(RunStatus::Cancelled), Some(6), 7)
                 .wakes_claimer
         );
     }

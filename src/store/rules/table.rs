@@ -12,7 +12,7 @@ use super::completion::{self, AttemptEnd, AttemptOutcome, ClaimedAttempt, RunFat
 use super::counters::{self, RunCounter};
 use super::phase::{LiveRuns, Phase};
 use super::placement::{self, Place};
-use super::series::SeriesState;
+use super::series::{RunEnd, SeriesState};
 use crate::clock::Millis;
 use crate::model::{RunError, RunOutcome, Status};
 use crate::store::Settled;
@@ -259,7 +259,12 @@ impl CompletionCase {
     fn add_end(&self, over: completion::EndedRun, ended: Millis, add: &mut impl FnMut(String)) -> Option<Status> {
         let mut series = self.series();
         let state = if self.recurring() {
-            series.run_ended(Phase::Running, over.status, Some(NOW), COMPLETED);
+            let run = RunEnd {
+                run: 1,
+                status: over.status,
+                ended_at: ended,
+            };
+            series.run_ended(Phase::Running, run, Some(NOW), COMPLETED);
             add(series_line(&series));
             if let (Some(status), Some(at)) = (series.ended_as, series.ended_at) {
                 add(format!("ended {} {at}", status as i32));

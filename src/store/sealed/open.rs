@@ -67,7 +67,8 @@ impl Keyring {
         self.open_some(&Field::Result(record.job), &mut record.result);
         self.open_some(&Field::Progress(record.job), &mut record.progress);
         self.open_reason(&mut record.cancel_reason);
-        if let Some(error) = &mut record.error {
+        let last_error = record.last_run.as_mut().and_then(|last| last.error.as_mut());
+        for error in record.error.as_mut().into_iter().chain(last_error) {
             self.open_error(error);
         }
     }

@@ -14,6 +14,7 @@ use super::tx::Tx;
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::store::rules::cancellation::{self, CancelledRun};
+use crate::store::rules::series::RunEnd;
 use crate::store::{ChangeOutcome, RevokedClaim};
 
 const DELETE_OCCURRENCES: &str = include_str!("sql/delete_occurrences.sql");
@@ -54,7 +55,12 @@ pub(super) fn run(
     };
     let cancelled = cancellation::cancel_run(true, reason);
     let revoked = cancel_run(tx, &key, &run_state, &cancelled, now)?;
-    series::run_ended(tx, JobRef::of(job), live.run, phase, cancelled.history.status, now)?;
+    let run = RunEnd {
+        run: live.run,
+        status: cancelled.history.status,
+        ended_at: now,
+    };
+    series::run_ended(tx, JobRef::of(job), run, phase, now)?;
     Ok(done(job, revoked.into_iter().collect()))
 }
 

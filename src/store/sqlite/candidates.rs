@@ -6,7 +6,7 @@ use super::jobs::JobKey;
 use super::run_rows::rows;
 use crate::error::Result;
 use crate::model::Status;
-use crate::store::{JobSeq, RouteId};
+use crate::store::{JobSeq, ListFilter, RouteId};
 use rusqlite::Connection;
 
 /// Most routes whose indexes are merged; for more, all jobs are scanned.
@@ -61,6 +61,18 @@ pub(super) fn in_states(connection: &Connection, statuses: &[Status]) -> Result<
     }
     jobs.sort_unstable();
     jobs.dedup();
+    Ok(jobs)
+}
+
+/// Numbers of the recurring jobs whose last run may be what the filter asks for, ascending.
+pub(super) fn recurring(connection: &Connection, filter: &ListFilter) -> Result<Vec<JobSeq>> {
+    let query = if filter.admits_only_failing() {
+        "SELECT job FROM series WHERE failing_runs > 0 ORDER BY job"
+    } else {
+        "SELECT job FROM series ORDER BY job"
+    };
+    let mut jobs = Vec::new();
+    collect(connection, query, [], &mut jobs)?;
     Ok(jobs)
 }
 

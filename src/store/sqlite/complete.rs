@@ -19,6 +19,7 @@ use crate::store::rules::completion::{
 };
 use crate::store::rules::counters::RunCounter;
 use crate::store::rules::phase::Phase;
+use crate::store::rules::series::RunEnd;
 use crate::store::{CompleteParams, Completed, Completion, InstanceId, JobSeq, RouteId, Token};
 use rusqlite::{OptionalExtension, Row};
 
@@ -167,7 +168,12 @@ impl EndedClaim {
         tx.count_runs(self.route, RunCounter::Retries, ended_run.retries);
         steps::run_ended(tx, self.job, self.run, ended_run.steps)?;
         let (state, scheduled_at) = if self.recurring {
-            series::run_ended(tx, self.job_ref(), self.run, Phase::Running, ended_run.status, now)?
+            let run = RunEnd {
+                run: self.run,
+                status: ended_run.status,
+                ended_at: ended,
+            };
+            series::run_ended(tx, self.job_ref(), run, Phase::Running, now)?
         } else {
             queue::insert_ended(tx.connection, ended_run.job, ended, self.job)?;
             tx.count_transition(self.route, Some(Status::Running), Some(ended_run.job));

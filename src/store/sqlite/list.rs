@@ -81,7 +81,11 @@ fn count_matching(filter: &ListFilter, numbers: &Stats) -> i64 {
 
 fn total(connection: &Connection, filter: &ListFilter, numbers: &Stats, bound: usize) -> Result<usize> {
     let by_counters = usize::try_from(count_matching(filter, numbers)).unwrap_or(0);
-    let counted = filter.recurring.is_none() && filter.tags.is_empty() && filter.from.is_none() && filter.to.is_none();
+    let counted = !filter.asks_for_last_run()
+        && filter.recurring.is_none()
+        && filter.tags.is_empty()
+        && filter.from.is_none()
+        && filter.to.is_none();
     if counted || by_counters == 0 {
         return Ok(by_counters.min(bound));
     }
@@ -105,7 +109,9 @@ struct JobScan<'a> {
 
 impl<'a> JobScan<'a> {
     fn new(connection: &Connection, filter: &'a ListFilter, numbers: &Stats, wanted: usize) -> Result<Self> {
-        let rare = if is_rare(connection, filter, numbers, wanted)? {
+        let rare = if filter.asks_for_last_run() {
+            Some(candidates::recurring(connection, filter)?)
+        } else if is_rare(connection, filter, numbers, wanted)? {
             Some(candidates::in_states(connection, &filter.statuses)?)
         } else {
             None
@@ -129,11 +135,12 @@ impl<'a> JobScan<'a> {
             if !self.matches_filter(&job) || !tags::has_all(connection, job.seq, &self.filter.tags)? {
                 continue;
             }
-            if self.filter.statuses.is_empty() {
+            let statuses = &self.filter.statuses;
+            if statuses.is_empty() && !self.filter.asks_for_last_run() {
                 return Ok(Some((job, None)));
             }
             let state = JobState::of(connection, &job)?;
-            if self.filter.statuses.contains(&state.status) {
+            if (statuses.is_empty() || statuses.contains(&state.status)) && state.matches_last_run(self.filter) {
                 return Ok(Some((job, Some(state))));
             }
         }

@@ -11,12 +11,13 @@ use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{JobId, RunError, RunStatus, Status};
 use crate::store::rules::phase::LastAttempt;
-use crate::store::{Cancellation, JobRecord, JobSeq, JobSummary};
+use crate::store::{Cancellation, JobRecord, JobSeq, JobSummary, LastRun, ListFilter};
 use rusqlite::{Connection, OptionalExtension};
 
 const SELECT_JOB: &str = include_str!("sql/job_record.sql");
 const SELECT_LAST_ERROR: &str = include_str!("sql/select_last_error.sql");
 const SELECT_LAST_RESULT: &str = include_str!("sql/select_last_result.sql");
+const SELECT_ERROR_OF_RUN: &str = include_str!("sql/select_error_of_run.sql");
 const SELECT_ERROR_OF_ATTEMPT: &str = include_str!("sql/select_error_of_attempt.sql");
 const COUNT_ENDED_RUNS: &str = include_str!("sql/read_count_ended_runs.sql");
 const COUNT_CRASHES: &str = include_str!("sql/count_crashes.sql");
@@ -83,6 +84,15 @@ impl JobState {
         self.run_state.as_ref()
     }
 
+    /// Whether its last run is what the filter asks for.
+    pub(super) fn matches_last_run(&self, filter: &ListFilter) -> bool {
+        let Some(series) = &self.series else {
+            return !filter.asks_for_last_run();
+        };
+        let status = series.state.last.map(|last| last.status);
+        filter.admits_last_run(status, series.state.failing.is_some())
+    }
+
     fn next_run_at(&self) -> Option<Millis> {
         // Unknown for a paused series: it depends on when it is resumed.
         let goes_on = self.series.as_ref().filter(|series| !series.state.paused);
@@ -145,6 +155,7 @@ pub(super) fn record(connection: &Connection, job: &JobKey, state: &JobState) ->
         .optional()?
         .flatten();
     let progress = notes::progress(connection, job.seq)?;
+    let last_run = last_run(connection, job.seq, state)?;
     let completed_at = completed_at(state, last.as_ref());
     let mut select = connection.prepare_cached(SELECT_JOB)?;
     let row = select.query_row([job.seq], |row| {
@@ -171,6 +182,8 @@ pub(super) fn record(connection: &Connection, job: &JobKey, state: &JobState) ->
             input: row.get(4)?,
             result,
             progress,
+            last_run,
+            failing: state.series.as_ref().and_then(|series| series.state.failing),
             created_at: job.created,
             updated_at: [completed_at, attempts.changed_at]
                 .into_iter()
@@ -240,6 +253,26 @@ fn last_error(connection: &Connection, job: JobSeq) -> Result<Option<RunError>> 
         .query_row([job], |row| row.get(0))
         .optional()?;
     text.flatten().map(|text| read_error(&text)).transpose()
+}
+
+/// The last run of a series that is over.
+fn last_run(connection: &Connection, job: JobSeq, state: &JobState) -> Result<Option<LastRun>> {
+    let Some(last) = state.series.as_ref().and_then(|series| series.state.last) else {
+        return Ok(None);
+    };
+    let error = match last.status {
+        RunStatus::Completed => None,
+        _ => connection
+            .prepare_cached(SELECT_ERROR_OF_RUN)?
+            .query_row((job, last.run), |row| row.get::<_, Option<Box<str>>>(0))
+            .optional()?
+            .flatten(),
+    };
+    Ok(Some(LastRun {
+        status: last.status,
+        ended_at: last.ended_at,
+        error: error.map(|text| read_error(&text)).transpose()?,
+    }))
 }
 
 fn cancel_reason(connection: &Connection, job: &JobKey, state: &JobState) -> Result<Option<Box<str>>> {

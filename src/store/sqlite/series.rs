@@ -10,10 +10,10 @@ use super::run_rows::KeyId;
 use super::tx::Tx;
 use crate::clock::Millis;
 use crate::error::Result;
-use crate::model::{RunStatus, Status};
+use crate::model::Status;
 use crate::store::rules::phase::{LiveRuns, Phase};
-use crate::store::rules::series::SeriesState;
-use crate::store::{JobSeq, RouteId, Settled};
+use crate::store::rules::series::{RunEnd, SeriesState};
+use crate::store::{Failing, JobSeq, RouteId, Settled};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 const SELECT_SERIES: &str = include_str!("sql/select_series.sql");
@@ -42,7 +42,7 @@ pub(super) struct Series {
 }
 
 /// Columns of [`read_state`].
-const STATE_COLUMNS: usize = 15;
+const STATE_COLUMNS: usize = 20;
 
 fn read_state(row: &Row<'_>) -> rusqlite::Result<SeriesState> {
     Ok(SeriesState {
@@ -63,7 +63,15 @@ fn read_state(row: &Row<'_>) -> rusqlite::Result<SeriesState> {
         },
         paused: row.get(13)?,
         failed_at: row.get(14)?,
+        last: read_last(row)?,
+        failing: Failing::stored(row.get(18)?, row.get(19)?),
     })
+}
+
+fn read_last(row: &Row<'_>) -> rusqlite::Result<Option<RunEnd>> {
+    let (run, status, ended_at): (Option<i64>, Option<i64>, Option<Millis>) =
+        (row.get(15)?, row.get(16)?, row.get(17)?);
+    Ok(RunEnd::stored(run, status, ended_at))
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Series> {
@@ -186,19 +194,18 @@ fn shift_live_runs(connection: &Connection, job: JobSeq, delta: LiveRuns) -> Res
 pub(super) fn run_ended(
     tx: &mut Tx<'_>,
     job_ref: JobRef,
-    run: i64,
+    run: RunEnd,
     from: Phase,
-    status: RunStatus,
     now: Millis,
 ) -> Result<(Status, Option<Millis>)> {
     let scheduled_at: Option<Millis> = tx
         .connection
         .prepare_cached(DELETE_OCCURRENCE)?
-        .query_row((job_ref.job, run), |row| row.get(0))
+        .query_row((job_ref.job, run.run), |row| row.get(0))
         .optional()?;
     let before = state(tx.connection, job_ref.job)?;
     let mut after = before;
-    let effects = after.run_ended(from, status, scheduled_at, now);
+    let effects = after.run_ended(from, run, scheduled_at, now);
     if effects.wakes_claimer {
         tx.wake();
     }
@@ -206,7 +213,7 @@ pub(super) fn run_ended(
         save(tx, job_ref.job, &before, &after, SeriesDetails::default())?;
     } else {
         let live = after.live;
-        tx.connection.prepare_cached(UPDATE_SERIES_RUN_ENDED)?.execute((
+        tx.connection.prepare_cached(UPDATE_SERIES_RUN_ENDED)?.execute(params![
             job_ref.job,
             after.ended,
             after.succeeded,
@@ -215,7 +222,12 @@ pub(super) fn run_ended(
             live.running,
             live.waiting,
             after.failed_at,
-        ))?;
+            after.last.map(|last| last.run),
+            after.last.map(|last| last.status as i64),
+            after.last.map(|last| last.ended_at),
+            after.failing.map_or(0, |failing| failing.runs),
+            after.failing.map(|failing| failing.since),
+        ])?;
     }
     tx.count_transition(job_ref.route, Some(before.status()), Some(after.status()));
     Ok((after.status(), scheduled_at))
@@ -287,6 +299,11 @@ pub(super) fn save(
         details.last_at,
         details.settled.is_some(),
         details.settled.and_then(Settled::to_text),
+        after.last.map(|last| last.run),
+        after.last.map(|last| last.status as i64),
+        after.last.map(|last| last.ended_at),
+        after.failing.map_or(0, |failing| failing.runs),
+        after.failing.map(|failing| failing.since),
     ])?;
     let ended = |series: &SeriesState| series.ended_as.zip(series.ended_at);
     if ended(before) == ended(after) {

@@ -5,7 +5,9 @@ SELECT j.seq, j.retries, j.updated, j.options, j.input,
             ELSE (SELECT count(*) FROM ductape.runs WHERE job = j.seq AND status IN (3, 4, 5)) END,
        (SELECT count(*) FROM ductape.runs WHERE job = j.seq AND run = w.run AND status = 9),
        (SELECT value FROM ductape.progress WHERE job = j.seq),
-       l.attempt, l.status, l.started, l.ended, l.next_due, l.error
+       l.attempt, l.status, l.started, l.ended, l.next_due, l.error,
+       CASE WHEN s.last_status <> 3 THEN
+           (SELECT error FROM ductape.runs WHERE job = j.seq AND run = s.last_run ORDER BY attempt DESC LIMIT 1) END
 FROM ductape.jobs AS j
 LEFT JOIN ductape.series AS s ON j.recurring AND s.job = j.seq
 -- The current run of the job: one that is running, else the oldest that has not ended, else the last one.

@@ -7,7 +7,8 @@ SELECT j.seq, j.id, j.name, j.route, j.priority, j.due, j.recurring, j.run, j.cr
        x.owner, x.token, x.attempt, x.crashes, x.started, x.due,
        l.attempt, l.status, l.started, l.ended, l.next_due,
        r.attempt, r.crashes, q.attempt, q.crashes, f.job, p.due, p.attempt, p.crashes,
-       j.key, h.attempt, h.crashes, x.key, s.settled
+       j.key, h.attempt, h.crashes, x.key, s.settled,
+       s.last_run, s.last_status, s.last_ended, s.failing_runs, s.failing_since
 FROM ductape.jobs AS j
 LEFT JOIN ductape.series AS s ON j.recurring AND s.job = j.seq
 LEFT JOIN ductape.occurrences AS o ON j.recurring AND o.job = j.seq

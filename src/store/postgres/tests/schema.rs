@@ -4,9 +4,14 @@ use super::super::migrate::TABLES;
 use super::super::{Address, PostgresConfig, PostgresStore};
 use super::test_support::{Server, add, claim, schema};
 use crate::error::{Error, ErrorCode};
-use crate::store::contract::test_support::{T0, id};
-use crate::store::{Inserted, RecoverParams, Store};
+use crate::model::RunStatus;
+use crate::store::contract::test_support::{T0, id, series};
+use crate::store::{InsertParams, Inserted, RecoverParams, Store};
 use std::sync::Arc;
+
+/// Drops what the last migration has added to `series`.
+const OF_VERSION_6: &str = "DROP COLUMN last_run, DROP COLUMN last_status, DROP COLUMN last_ended, DROP COLUMN failing_runs, \
+                            DROP COLUMN failing_since";
 
 async fn refusal(url: &str) -> Error {
     let address = Address::parse(url).unwrap();
@@ -84,7 +89,7 @@ async fn schema_of_version_1_is_migrated_beside_a_process_that_uses_it() {
         .batch_execute(&format!(
             "SET search_path TO \"{}\"; DROP TABLE figures; DROP INDEX ready_suspects, held_suspects; DROP FUNCTION claim_v2, heads_v2;
              DROP FUNCTION dispatch_v2, check_routes_v1; ALTER TABLE instances DROP COLUMN slots, DROP COLUMN seen;
-             ALTER TABLE series DROP COLUMN settled;
+             ALTER TABLE series DROP COLUMN settled, {OF_VERSION_6};
              ALTER TABLE routes DROP COLUMN added; UPDATE routes SET id = 1; UPDATE jobs SET route = 1;
              UPDATE running SET route = 1; UPDATE counters SET route = 1; DELETE FROM versions WHERE number > 1",
             schema.name
@@ -128,7 +133,7 @@ async fn schema_of_version_3_is_migrated_and_its_jobs_are_claimed() {
     store.close().await.unwrap();
     let older = format!(
         "SET search_path TO \"{}\"; DROP TABLE figures; ALTER TABLE counters REPLICA IDENTITY DEFAULT;
-         ALTER TABLE instances DROP COLUMN seen; ALTER TABLE series DROP COLUMN settled;
+         ALTER TABLE instances DROP COLUMN seen; ALTER TABLE series DROP COLUMN settled, {OF_VERSION_6};
          DELETE FROM marks; DELETE FROM versions WHERE number > 3",
         schema.name
     );
@@ -136,6 +141,45 @@ async fn schema_of_version_3_is_migrated_and_its_jobs_are_claimed() {
     let store = schema.open().await;
     let process = store.register(60_000, 10).await.unwrap();
     assert_eq!(claim(&store, process, 1).await.unwrap().runs.len(), 1);
+}
+
+#[tokio::test]
+async fn schema_of_version_5_is_migrated_and_knows_how_its_series_went() {
+    let Some(schema) = schema("schema_of_version_5_is_migrated_and_knows_how_its_series_went") else {
+        return;
+    };
+    let store = schema.open().await;
+    let params = InsertParams {
+        jobs: vec![series("x"), series("new")],
+        all_or_nothing: true,
+        now: T0,
+        since: std::time::Instant::now(),
+        replaced: crate::store::begin_anew,
+    };
+    store.insert(params).await.unwrap();
+    store.close().await.unwrap();
+    let older = format!(
+        "SET search_path TO \"{}\"; DROP TABLE figures; ALTER TABLE series {OF_VERSION_6}; DELETE FROM versions WHERE number > 5;
+         UPDATE series SET ended = 5, succeeded = 2, failed = 3 WHERE job = (SELECT seq FROM jobs WHERE name = 'x');
+         INSERT INTO runs (job, run, attempt, status, ended, error)
+         SELECT seq, v.* FROM jobs CROSS JOIN (VALUES
+             (1, 1, 4, 10, NULL), (2, 1, 3, 20, NULL), (3, 1, 4, 30, NULL), (4, 1, 5, 40, NULL),
+             (5, 1, 7, 50, NULL), (5, 2, 4, 60, '{{\"code\":\"E\",\"message\":\"no\"}}'), (6, 1, 7, 70, NULL)) AS v
+         WHERE name = 'x'",
+        schema.name
+    );
+    schema.client().await.batch_execute(&older).await.unwrap();
+    let store = schema.open().await;
+    let record = store.get(&id("x")).await.unwrap().unwrap();
+    let last = record.last_run.unwrap();
+    assert_eq!((last.status, last.ended_at), (RunStatus::Failed, 60));
+    assert_eq!(&*last.error.unwrap().message, "no");
+    assert_eq!(
+        record.failing.map(|failing| (failing.since, failing.runs)),
+        Some((30, 2))
+    );
+    let record = store.get(&id("new")).await.unwrap().unwrap();
+    assert_eq!((record.last_run, record.failing), (None, None));
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 SELECT version, state, ended_at, next_at, held, runs, reruns, ended, succeeded, failed,
-       live_queued, live_running, live_waiting, paused, failed_at,
+       live_queued, live_running, live_waiting, paused, failed_at, last_run, last_status, last_ended,
+       failing_runs, failing_since,
        spec, reason, last_at, (SELECT key FROM jobs WHERE seq = job), settled
 FROM series
 WHERE job = ?1

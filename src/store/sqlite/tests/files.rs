@@ -4,7 +4,8 @@ use super::super::Location;
 use super::locks::claim;
 use super::{SqliteConfig, SqliteStore, open};
 use crate::error::{Error, ErrorCode};
-use crate::store::contract::test_support::{T0, id, one_off};
+use crate::model::RunStatus;
+use crate::store::contract::test_support::{T0, id, one_off, series};
 use crate::store::{InsertParams, Inserted, ListFilter, RecoverParams, Store};
 use std::path::Path;
 
@@ -193,10 +194,50 @@ async fn a_newer_schema_is_refused_with_both_versions() {
     let error = refusal(&path);
     assert_eq!(error.code, ErrorCode::StoreError);
     assert!(
-        error.message.contains("version 99") && error.message.contains("up to 3"),
+        error.message.contains("version 99") && error.message.contains("up to 4"),
         "{error}"
     );
     assert!(error.message.contains("update this package"), "{error}");
+}
+
+#[tokio::test]
+async fn store_of_version_3_is_migrated_and_knows_how_its_series_went() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    let store = open(&path);
+    let params = InsertParams {
+        jobs: vec![series("x"), series("new")],
+        all_or_nothing: true,
+        now: T0,
+        since: std::time::Instant::now(),
+        replaced: crate::store::begin_anew,
+    };
+    store.insert(params).await.unwrap();
+    store.close().await.unwrap();
+    let older = rusqlite::Connection::open(&path).unwrap();
+    older
+        .execute_batch(
+            "DROP INDEX series_failing; ALTER TABLE series DROP COLUMN last_run; ALTER TABLE series DROP COLUMN last_status;
+             ALTER TABLE series DROP COLUMN last_ended; ALTER TABLE series DROP COLUMN failing_runs;
+             ALTER TABLE series DROP COLUMN failing_since; DROP TABLE figures; PRAGMA user_version = 3;
+             UPDATE series SET ended = 5, succeeded = 2, failed = 3 WHERE job = 1;
+             INSERT INTO runs (job, run, attempt, status, ended, error) VALUES
+                 (1, 1, 1, 4, 10, NULL), (1, 2, 1, 3, 20, NULL), (1, 3, 1, 4, 30, NULL), (1, 4, 1, 5, 40, NULL),
+                 (1, 5, 1, 7, 50, NULL), (1, 5, 2, 4, 60, '{\"code\":\"E\",\"message\":\"no\"}'), (1, 6, 1, 7, 70, NULL)",
+        )
+        .unwrap();
+    older.close().unwrap();
+    let store = open(&path);
+    let record = store.get(&id("x")).await.unwrap().unwrap();
+    let last = record.last_run.unwrap();
+    assert_eq!((last.status, last.ended_at), (RunStatus::Failed, 60));
+    assert_eq!(&*last.error.unwrap().message, "no");
+    assert_eq!(
+        record.failing.map(|failing| (failing.since, failing.runs)),
+        Some((30, 2))
+    );
+    let record = store.get(&id("new")).await.unwrap().unwrap();
+    assert_eq!((record.last_run, record.failing), (None, None));
 }
 
 #[tokio::test]
@@ -212,7 +253,10 @@ async fn store_of_version_1_is_migrated_with_its_claims() {
     older
         .execute_batch(
             "DROP INDEX ready_suspects; ALTER TABLE instances DROP COLUMN slots; ALTER TABLE instances DROP COLUMN seen;
-             ALTER TABLE series DROP COLUMN settled; DROP TABLE figures; PRAGMA user_version = 1",
+             ALTER TABLE series DROP COLUMN settled; DROP TABLE figures; DROP INDEX series_failing; ALTER TABLE series DROP COLUMN last_run;
+             ALTER TABLE series DROP COLUMN last_status; ALTER TABLE series DROP COLUMN last_ended;
+             ALTER TABLE series DROP COLUMN failing_runs; ALTER TABLE series DROP COLUMN failing_since;
+             PRAGMA user_version = 1",
         )
         .unwrap();
     older.close().unwrap();
