@@ -144,6 +144,7 @@ describe('metrics', () => {
       completed_first_try: 1,
       completed_after_retry: 1,
       avg_retry_count: 1 / 3,
+      failing: 0,
     });
     expect(await ductape.jobs.getStats({ to: START + HOUR })).toMatchObject({ total: 1, completed: 1, scheduled: 1 });
     expect(await ductape.jobs.getStats()).toMatchObject({ total: 5, completed: 3 });
