@@ -1,7 +1,7 @@
 // Commands that change jobs, as processes: one, several, all that match; counted first, asked for, and interrupted.
 import { describe, expect, it } from 'vitest';
 import { command, filledStore, noTerminal, onTerminal, plain, start, startOnTerminal } from './support/command.js';
-import { create, job, temporaryStore } from './support/instances.js';
+import { create, eventually, job, temporaryStore } from './support/instances.js';
 
 const json = (outcome: { stdout: string }) => JSON.parse(outcome.stdout);
 const HOUR = 3_600_000;
@@ -20,6 +20,40 @@ async function many(count: number): Promise<string> {
   await ductape.close();
   return store;
 }
+
+describe('a recurring job that fails run after run', () => {
+  it('is found by one command, counted, and run again by another', async () => {
+    const store = await filledStore();
+    const ductape = create({ store });
+    ductape.features.define('nightly', () => {
+      throw new Error('no such table');
+    });
+    await ductape.features.dispatch(job('nightly', { job_id: 'nightly-1', schedule: { every: 25 } }));
+    await ductape.start({ signals: false });
+    await eventually(async () => expect((await ductape.jobs.get('nightly-1')).failing?.runs).toBeGreaterThanOrEqual(3));
+    await ductape.jobs.reschedule('nightly-1', { every: HOUR, start_at: Date.now() + HOUR });
+    await ductape.close();
+
+    const { jobs } = json(await command(['list', '--failing', '--json'], { store }));
+    expect(jobs).toMatchObject([
+      { id: 'nightly-1', last_run: { status: 'failed' }, failing: { runs: expect.any(Number) } },
+    ]);
+    const [, line] = (await command(['list', '--last-run', 'failed'], { store })).stdout.split('\n');
+    expect(line).toMatch(/^nightly-1\tscheduled\t.*\t\d+ since \d{4}-.*\tno such table$/);
+    expect((await command(['stats'], { store })).stdout).toMatch(/^failing\t1$/m);
+    expect(await command(['list', '--last-run', 'lost'], { store })).toMatchObject({ code: 2 });
+
+    const dry = await command(['retry', '--failing', '--dry-run'], { store });
+    expect([dry.code, dry.stderr]).toEqual([0, '1 job would be retried\n']);
+    expect(await command(['retry', '--failing', '--yes'], { store })).toMatchObject({
+      code: 0,
+      stdout: '1 job retried\n',
+    });
+    expect(json(await command(['get', 'nightly-1', '--json'], { store })).status).toBe('queued');
+    // What failed once and does not recur is another thing.
+    expect(await statusOf(store, 'failed-1')).toBe('failed');
+  });
+});
 
 describe('a change of named jobs', () => {
   it('says what became of each', async () => {

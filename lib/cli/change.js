@@ -85,11 +85,14 @@ async function select(context, { jobs }, change) {
     const remedy = `--all means all jobs; see: ductape ${change.name} --help`;
     throw new UsageError(`${change.name}: needs ids, or options that choose jobs`, remedy);
   }
+  // Of recurring jobs a run is changed, whatever their own state; and they match until another run has ended.
+  const isOfRuns = change.usual !== undefined && (conditions.failing || conditions.last_run !== undefined);
   const asked = values.status ?? change.usual ?? change.statuses;
   const status = asked.filter((each) => !change.passed.includes(each));
-  if (status.length === 0) return { matched: 0, why: `jobs that are ${asked.join(' or ')} cannot be ${change.done}` };
-  const filter = { ...conditions, status };
-  if (change.many && !predicate && values.limit === undefined) {
+  if (status.length === 0 && !isOfRuns)
+    return { matched: 0, why: `jobs that are ${asked.join(' or ')} cannot be ${change.done}` };
+  const filter = isOfRuns ? conditions : { ...conditions, status };
+  if (change.many && !isOfRuns && !predicate && values.limit === undefined) {
     // Also refuses conditions that are wrong.
     const { jobs: shown } = await jobs.list({ ...filter, limit: SHOWN_JOBS });
     const matched = await countOf(jobs, filter);

@@ -31,7 +31,8 @@ const commands = [
     name: 'retry',
     summary: 'runs failed jobs again',
     about:
-      'Runs jobs that failed or were cancelled again, with all their retries; of a recurring job that is named its last failed run.',
+      'Runs jobs that failed or were cancelled again, with all their retries; of a recurring job that is named, or chosen by ' +
+      '--failing or --last-run, its last failed run.',
     done: 'retried',
     doing: 'retrying',
     statuses: ['failed', 'cancelled'],
@@ -42,6 +43,7 @@ const commands = [
     examples: [
       'ductape retry --all',
       'ductape retry --target app=email-service --from 24h --dry-run',
+      'ductape retry --failing',
       'ductape retry --search TIMEOUT --yes',
     ],
   },

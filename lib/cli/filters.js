@@ -7,6 +7,7 @@ const { NAMESPACES, STATES } = require('./names.js');
 const { list, pair, timeOrAgo } = require('./values.js');
 
 const PAGE_JOBS = 1_000;
+const LAST_RUNS = ['completed', 'failed', 'cancelled'];
 
 const FILTER_OPTIONS = {
   status: {
@@ -31,6 +32,8 @@ const FILTER_OPTIONS = {
   tag: { type: 'string', multiple: true, value: 'TAG', about: 'that have this tag; may be repeated' },
   recurring: { type: 'boolean', about: 'that recur' },
   once: { type: 'boolean', about: 'that run once' },
+  failing: { type: 'boolean', about: 'that recur and whose last runs failed' },
+  'last-run': { type: 'string', value: 'STATUS', words: LAST_RUNS, about: 'that recur and whose last run ended so' },
   from: {
     type: 'string',
     value: 'TIME',
@@ -59,6 +62,8 @@ function conditionsOf(values) {
   for (const name of ['status', 'namespace', 'product', 'env', 'from', 'to']) {
     if (values[name] !== undefined) conditions[name] = values[name];
   }
+  if (values.failing) conditions.failing = true;
+  if (values['last-run'] !== undefined) conditions.last_run = values['last-run'];
   if (values.target) conditions.target = Object.fromEntries(values.target);
   if (values.tag) conditions.tags = values.tag;
   if (values.recurring || values.once) conditions.recurring = values.recurring === true;

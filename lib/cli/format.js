@@ -90,6 +90,12 @@ const jobColumns = (out) => [
   { name: 'DUE', of: (job) => timeText(job.next_run_at ?? job.scheduled_at, out), spare: 1 },
   { name: 'RUNS', of: (job) => job.execution_count, isNumber: true, spare: 3 },
   { name: 'SCHEDULE', of: scheduleText, canCut: true, spare: 4 },
+  {
+    name: 'FAILING',
+    of: (job) => (job.failing ? `${countText(job.failing.runs)} since ${timeText(job.failing.since, out)}` : ''),
+    style: () => 'red',
+    spare: 1,
+  },
   { name: 'TAGS', of: (job) => job.tags.join(','), canCut: true, spare: 5 },
   { name: 'ERROR', of: (job) => job.last_error, canCut: true, style: () => 'red' },
 ];

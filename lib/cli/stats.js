@@ -31,6 +31,7 @@ module.exports = {
       const number = (count) => (out.isTerminal ? countText(count) : count);
       const rows = [...STATES, 'total'].map((state) => [state, number(stats[state]), STATUS_STYLES[state]]);
       rows.push(
+        ['failing', number(stats.failing), stats.failing > 0 ? 'red' : undefined],
         ['success rate', `${(stats.success_rate * 100).toFixed(1)} %`],
         ['completed at once', number(stats.completed_first_try)],
         ['completed after retries', number(stats.completed_after_retry)],
