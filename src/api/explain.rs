@@ -34,7 +34,7 @@ pub async fn explain(engine: &Engine, id: &str) -> Result<String> {
         hold: engine
             .routing
             .find(&route)
-            .and_then(|registration| registration.handler.hold()),
+            .and_then(|registration| registration.handler.hold(&route)),
         another_runs_alone: engine.another_runs_alone(),
         clock_skew: engine.clock.store_clock().and_then(StoreClock::skew),
     };

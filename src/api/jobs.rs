@@ -182,7 +182,10 @@ pub async fn stats(engine: &Engine, filter: &str) -> Result<String> {
     if range != (None, None) {
         for name in ["last_run", "failing"] {
             if fields.is_written(name) {
-                fields.problem(name, "says how it is now, and does not go with `from` and `to`; leave one out");
+                fields.problem(
+                    name,
+                    "says how it is now, and does not go with `from` and `to`; leave one out",
+                );
             }
         }
     }

@@ -12,7 +12,6 @@ mod auth;
 mod aws;
 mod brokers;
 mod call;
-mod circuit;
 mod contract;
 mod databases;
 mod failure;

@@ -3,15 +3,16 @@
 //! Invariants: a resource is opened by one attempt at a time, and the others wait for it; one whose credentials are
 //! refused is opened anew by the next attempt, since a secret may have changed.
 
-use super::circuit::{Change, Circuit, Sign};
 use super::{Call, Connector, Definition, Failure, Limits, ResourceName};
 use crate::clock::{Clock, SystemClock};
 use crate::connector::limits::{CLOSE_TIMEOUT, MAX_CONCURRENT_CHECKS};
+use crate::engine::circuit::{Change, Circuit, Sign};
 use crate::engine::inputs::ExpressionResolver;
 use crate::engine::routing::{Lane, Pattern};
 use crate::engine::steps::Steps;
 use crate::engine::{Attempt, HandlerFailure, HandlerSpec, Level, Logger, NativeHandler, NativeWork, Reply};
 use crate::error::{Error, ErrorCode, HandlerError};
+use crate::model::Route;
 use crate::store::Store;
 use async_trait::async_trait;
 use futures_util::StreamExt;
@@ -56,16 +57,9 @@ struct RegisteredResource {
 
 /// What the end of an attempt says of its server; `None`: nothing, since it may not have been asked.
 fn sign(answer: &Result<Option<Box<str>>, Failure>) -> Option<Sign> {
-    let Err(failure) = answer else {
-        return Some(Sign::Answer);
-    };
-    match ErrorCode::parse(&failure.code)? {
-        ErrorCode::ConnectionError => Some(Sign::NoConnection),
-        ErrorCode::Timeout => Some(Sign::Timeout),
-        ErrorCode::Unauthorized | ErrorCode::NotFound | ErrorCode::RateLimited | ErrorCode::ServiceUnavailable => {
-            Some(Sign::Answer)
-        }
-        _ => None,
+    match answer {
+        Ok(_) => Some(Sign::Answer),
+        Err(failure) => Sign::of_failure(&failure.code),
     }
 }
 
@@ -181,7 +175,7 @@ struct ConnectorWork {
 
 #[async_trait]
 impl NativeWork for ConnectorWork {
-    fn hold(&self) -> Option<Duration> {
+    fn hold(&self, _: &Route) -> Option<Duration> {
         self.resource.circuit().wait(Instant::now())
     }
 

@@ -151,6 +151,7 @@ async fn attempts_are_put_off_after_failed_connections_until_one_is_answered() {
     let log = Arc::new(CallLog::default());
     let registry = registry(&log);
     let (_store, handler) = handler(&registry);
+    let route = test_support::attempt(Namespace::Actions, ["a", "x"], (JobId::generate(), 1), "{}").route;
     let fail = async |failure: Failure| {
         log.answers.lock().unwrap().push(Err(failure));
         assert!(call(&handler).await.is_err());
@@ -159,13 +160,13 @@ async fn attempts_are_put_off_after_failed_connections_until_one_is_answered() {
         fail(Failure::connection("no connection")).await;
         // It says nothing of the server.
         fail(Failure::invalid("no such member")).await;
-        assert_eq!(handler.hold(), None);
+        assert_eq!(handler.hold(&route), None);
     }
     fail(Failure::connection("no connection")).await;
-    let hold = handler.hold().unwrap();
+    let hold = handler.hold(&route).unwrap();
     assert!(hold > Duration::ZERO && hold <= Duration::from_millis(250), "{hold:?}");
     fail(Failure::invalid("no such member")).await;
-    assert!(handler.hold().is_some());
+    assert!(handler.hold(&route).is_some());
     fail(Failure::unavailable("too many connections")).await;
-    assert_eq!(handler.hold(), None, "it answered");
+    assert_eq!(handler.hold(&route), None, "it answered");
 }

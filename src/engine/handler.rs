@@ -201,9 +201,9 @@ pub trait Handler: Send + Sync {
         Vec::new()
     }
 
-    /// For how long no attempt is to be made, since those before found no connection; zero: one at a time. `None`: any number.
-    /// Asked for with each claim.
-    fn hold(&self) -> Option<Duration> {
+    /// For how long no attempt is to be made for this route and those that share its slots, since those before found no
+    /// connection; zero: one at a time. `None`: any number. Asked for with each claim.
+    fn hold(&self, _route: &Route) -> Option<Duration> {
         None
     }
 

@@ -5,6 +5,7 @@
 //! [`Store`](crate::store::Store), [`Handler`] and [`Clock`](crate::clock::Clock), never a concrete store, connector or Node.
 
 pub mod changes;
+pub mod circuit;
 pub mod claim;
 mod config;
 mod context;

@@ -4,23 +4,27 @@
 //! job's input, byte for byte; errors and log lines contain no secret, and of a URL only the host.
 
 mod signature;
+#[cfg(test)]
+mod tests;
 
 use crate::clock::{Clock, SystemClock};
+use crate::engine::circuit::{Change, Circuit, Sign};
 use crate::engine::outbox_relay::delivery_retry_policy;
 use crate::engine::routing::{Lane, Pattern};
 use crate::engine::run::unreadable::MISSING_KEY_DELAY_MS;
 use crate::engine::{Attempt, HandlerFailure, HandlerSpec, Level, Logger, NativeHandler, NativeWork, Reply};
 use crate::error::{Error, Result};
 use crate::http::{Client, ClientOptions, Failure};
-use crate::model::{EventKind, Namespace, RetryAfter};
+use crate::model::{EventKind, Namespace, RetryAfter, Route};
 use crate::resources::OutboundRules;
 use crate::store::{DeliveryReport, Store, Unreadable, Webhook};
 use async_trait::async_trait;
 use reqwest::{Method, Url};
 use serde::Deserialize;
 use std::borrow::Cow;
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 use tokio::sync::OnceCell;
 
 /// Maximum number of concurrent deliveries to one webhook in one process, in addition to the worker's jobs. A receiver that hangs
@@ -32,6 +36,8 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 const ATTEMPT_TIMEOUT_MS: i64 = 60_000;
 /// The HTTP status that disables a webhook.
 const STATUS_GONE: u16 = 410;
+/// Most receivers whose failures are remembered: more than a store has webhooks, since some are deleted meanwhile.
+const MAX_CIRCUITS: usize = 200;
 /// Pause after the store failed, ms.
 const STORE_RETRY_DELAY_MS: i64 = 1_000;
 
@@ -44,9 +50,22 @@ pub struct DeliveryHandler {
     outbound: OutboundRules,
     /// Created by the first delivery.
     client: OnceCell<Client>,
+    /// Of receivers that could not be connected to the last time, by their webhooks.
+    circuits: Mutex<HashMap<Box<str>, Circuit>>,
 }
 
 impl DeliveryHandler {
+    fn new(store: Weak<dyn Store>, clock: Arc<dyn Clock>, logger: Arc<dyn Logger>, outbound: OutboundRules) -> Self {
+        Self {
+            store,
+            clock,
+            logger,
+            outbound,
+            client: OnceCell::new(),
+            circuits: Mutex::default(),
+        }
+    }
+
     /// The registration for all deliveries; opens no connection.
     #[must_use]
     pub fn target(
@@ -62,13 +81,7 @@ impl DeliveryHandler {
                 env: None,
                 target: vec![None],
             },
-            handler: NativeHandler::new(Self {
-                store,
-                clock,
-                logger,
-                outbound,
-                client: OnceCell::new(),
-            }),
+            handler: NativeHandler::new(Self::new(store, clock, logger, outbound)),
             concurrency: Some(MAX_CONCURRENT_DELIVERIES),
             per_target: true,
             timeout: Some(ATTEMPT_TIMEOUT_MS),
@@ -126,6 +139,43 @@ impl DeliveryHandler {
         client.send(request, RESPONSE_TIMEOUT, now).await
     }
 
+    fn circuits(&self) -> MutexGuard<'_, HashMap<Box<str>, Circuit>> {
+        self.circuits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes what a delivery says of its receiver.
+    fn learn(&self, webhook: &Webhook, sign: Option<Sign>, began: Instant) {
+        let Some(sign) = sign else { return };
+        let mut circuits = self.circuits();
+        let (change, failures) = match (sign, circuits.remove(&webhook.id)) {
+            (Sign::Answer, None) => return,
+            (_, known) => {
+                let mut circuit = known.unwrap_or_default();
+                let change = circuit.take(sign, began, Instant::now());
+                let failures = circuit.failures();
+                if failures > 0 {
+                    if circuits.len() >= MAX_CIRCUITS {
+                        circuits.clear();
+                    }
+                    circuits.insert(webhook.id.clone(), circuit);
+                }
+                (change, failures)
+            }
+        };
+        drop(circuits);
+        let (id, host) = (&webhook.id, host(&webhook.url));
+        match change {
+            Some(Change::Opened) => self.logger.log(
+                Level::Warn,
+                &format!(
+                    "webhook {id} ({host}): {failures} deliveries in a row found no connection; until one does, they are made one at a time and up to 30 s apart"
+                ),
+            ),
+            Some(Change::Closed) => self.logger.log(Level::Info, &format!("webhook {id} ({host}): answers again")),
+            None => {}
+        }
+    }
+
     async fn report(&self, webhook: &Webhook, report: DeliveryReport) {
         let recorded = match self.store() {
             Ok(store) => store.note_delivery(&webhook.id, report, self.clock.now()).await,
@@ -170,6 +220,10 @@ impl DeliveryHandler {
 
 #[async_trait]
 impl NativeWork for DeliveryHandler {
+    fn hold(&self, route: &Route) -> Option<Duration> {
+        self.circuits().get(route.target.first()?)?.wait(Instant::now())
+    }
+
     async fn run(&self, attempt: &Attempt) -> std::result::Result<Reply, HandlerFailure> {
         let webhook = match self.webhook(attempt).await {
             Ok(Some(webhook)) => webhook,
@@ -186,7 +240,16 @@ impl NativeWork for DeliveryHandler {
                 return Err(self.report_failure(&webhook, attempt, unreadable_secret(damaged)).await);
             }
         }
-        match self.send(&webhook, attempt).await {
+        let began = Instant::now();
+        let sent = self.send(&webhook, attempt).await;
+        let sign = match &sent {
+            Ok(()) => Some(Sign::Answer),
+            // Whatever the receiver says, it is there.
+            Err(failure) if failure.status.is_some() => Some(Sign::Answer),
+            Err(failure) => Sign::of_failure(failure.code),
+        };
+        self.learn(&webhook, sign, began);
+        match sent {
             Ok(()) => {
                 self.report(&webhook, DeliveryReport::Delivered).await;
                 Ok(Reply::Done(None))

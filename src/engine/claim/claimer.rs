@@ -256,7 +256,7 @@ impl Claimer {
             self.executor.start(instance, run);
         }
         self.executor.started_in_order();
-        let internal = self.claim_internal(turn, instance, now, known).await?;
+        let internal = self.claim_internal((turn, holds), instance, now, known).await?;
         let mut again = claimed.more || has_new_routes;
         again |= self.advance_series(claimed.series, now).await?;
         again |= started == 0 && self.in_flight.unfinished() == 0 && self.suspects.others_are_done();
@@ -361,18 +361,25 @@ impl Claimer {
     /// Claims for work of the package's own; costs nothing while there has never been any. What was due has been moved.
     async fn claim_internal(
         &self,
-        turn: Turn,
+        (turn, holds): (Turn, Holds),
         instance: InstanceId,
         now: Millis,
         known: RouteMark,
     ) -> Result<InternalClaim> {
         let served = self.routing.internal_served();
-        let slots = if turn == Turn::Nobody { 0 } else { served.total_slots() };
+        let group_slots = served.group_slots(holds);
+        let slots = match turn {
+            Turn::Nobody => 0,
+            _ => ServedRoutes::total_slots(&group_slots),
+        };
         if slots == 0 {
             let full = !served.routes.is_empty();
             return Ok(InternalClaim { started: 0, full });
         }
-        let asked = params(now, instance, served.clone(), slots);
+        let asked = ClaimParams {
+            group_slots,
+            ..params(now, instance, served.clone(), slots)
+        };
         let claimed = self.claim(asked, known).await?;
         let started = claimed.runs.len();
         for run in claimed.runs {

@@ -100,9 +100,9 @@ impl Registration {
     }
 
     /// Free slots for a route.
-    pub(super) fn free(&self, route: RouteId, holds: Holds) -> usize {
+    pub(super) fn free(&self, id: RouteId, route: &Route, holds: Holds) -> usize {
         let held = match holds {
-            Holds::Kept => self.handler.hold(),
+            Holds::Kept => self.handler.hold(route),
             Holds::Passed => None,
         };
         let most = match (held, self.concurrency) {
@@ -112,7 +112,7 @@ impl Registration {
             (None, Some(most)) => most,
         };
         let running = match self.by_route() {
-            Some(running) => running.get(&route).copied().unwrap_or_default(),
+            Some(running) => running.get(&id).copied().unwrap_or_default(),
             None => self.running.load(Ordering::Relaxed),
         };
         most.saturating_sub(running)

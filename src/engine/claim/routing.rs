@@ -3,6 +3,9 @@
 //! Invariant: the served list is a pure function of the handlers, the worker's filter and the known routes; it is
 //! rebuilt when one of them changes and shared until then.
 
+#[cfg(test)]
+mod tests;
+
 pub use super::pattern::Pattern;
 use super::registrations::Registrations;
 pub use super::registrations::{Holds, Registration};
@@ -57,12 +60,13 @@ pub struct ServedRoutes {
 /// Routes that share slots: all of a handler, or one of them if each has its own.
 struct Group {
     registration: Arc<Registration>,
-    first_route: RouteId,
+    first_route: (RouteId, Arc<Route>),
 }
 
 impl Group {
     fn free(&self, holds: Holds) -> usize {
-        self.registration.free(self.first_route, holds)
+        let (id, route) = &self.first_route;
+        self.registration.free(*id, route, holds)
     }
 }
 
@@ -73,11 +77,10 @@ impl ServedRoutes {
         self.groups.iter().map(|group| group.free(holds)).collect()
     }
 
-    /// The most that one claim can begin if all slots are handlers' own: what they have free.
+    /// The most that one claim can begin if all slots are handlers' own: what its groups have free.
     #[must_use]
-    pub fn total_slots(&self) -> usize {
-        let free = self.groups.iter().map(|group| group.free(Holds::Passed));
-        free.fold(0, usize::saturating_add)
+    pub fn total_slots(group_slots: &[usize]) -> usize {
+        group_slots.iter().copied().fold(0, usize::saturating_add)
     }
 
     /// Whether a handler has no slot left, so that a free one is a reason to claim.
@@ -319,7 +322,7 @@ impl Routing {
             let group = *numbers.entry((registration.id, own)).or_insert_with(|| {
                 groups.push(Group {
                     registration: Arc::clone(registration),
-                    first_route: *id,
+                    first_route: (*id, Arc::clone(route)),
                 });
                 groups.len() - 1
             });
@@ -330,164 +333,5 @@ impl Routing {
             routes: routes.into(),
             groups: groups.into(),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::engine::handler::{AbortReason, Invocation};
-    use crate::model::Namespace;
-    use crate::store::Token;
-
-    struct NoopHandler;
-    impl Handler for NoopHandler {
-        fn call(&self, _: Invocation) {}
-        fn abort(&self, _: Token, _: &AbortReason) {}
-    }
-
-    fn pattern(product: Option<&str>, app: Option<&str>, event: Option<&str>) -> Pattern {
-        let own = |text: Option<&str>| text.map(Into::into);
-        Pattern {
-            namespace: Namespace::Actions,
-            product: own(product),
-            env: None,
-            target: vec![own(app), own(event)],
-        }
-    }
-
-    fn route() -> Route {
-        Route {
-            namespace: Namespace::Actions,
-            product: "p".into(),
-            env: "e".into(),
-            target: vec!["a".into(), "x".into()],
-        }
-    }
-
-    fn routing(patterns: Vec<Pattern>) -> Routing {
-        let routing = Routing::new(WorkerFilter::default());
-        for pattern in patterns {
-            routing.register(pattern, Arc::new(NoopHandler), None, None);
-        }
-        routing
-    }
-
-    fn added(routes: Vec<(RouteId, Route)>) -> AddedRoutes {
-        let stored = |(id, route): (RouteId, Route)| StoredRoute {
-            id,
-            mark: RouteMark::new(id.get()),
-            route,
-        };
-        AddedRoutes {
-            are_all: false,
-            routes: routes.into_iter().map(stored).collect(),
-        }
-    }
-
-    fn winner(routing: &Routing) -> Option<u32> {
-        routing.find(&route()).map(|registration| registration.id)
-    }
-
-    #[test]
-    fn the_most_specific_handler_wins_whatever_the_order() {
-        let specific = pattern(None, Some("a"), Some("x"));
-        let general = pattern(None, None, None);
-        assert_eq!(winner(&routing(vec![specific.clone(), general.clone()])), Some(1));
-        assert_eq!(winner(&routing(vec![general, specific])), Some(2));
-    }
-
-    #[test]
-    fn a_target_field_is_more_specific_than_the_product() {
-        let by_app = pattern(None, Some("a"), None);
-        let by_product = pattern(Some("p"), None, None);
-        assert_eq!(winner(&routing(vec![by_app, by_product])), Some(1));
-    }
-
-    #[test]
-    fn the_later_of_two_equal_handlers_wins_until_unregistered() {
-        let routing = routing(vec![pattern(None, Some("a"), None), pattern(None, Some("a"), None)]);
-        assert_eq!(winner(&routing), Some(2));
-        routing.unregister(2);
-        assert_eq!(winner(&routing), Some(1));
-    }
-
-    #[test]
-    fn user_handler_takes_precedence_over_builtin() {
-        let routing = routing(vec![pattern(None, None, None)]);
-        routing.add(HandlerSpec {
-            pattern: pattern(Some("p"), Some("a"), Some("x")),
-            handler: Arc::new(NoopHandler),
-            concurrency: None,
-            per_target: false,
-            timeout: None,
-            lane: Lane::Jobs,
-            built_in: true,
-        });
-        assert_eq!(winner(&routing), Some(1));
-        routing.unregister(1);
-        assert_eq!(winner(&routing), Some(2));
-    }
-
-    #[test]
-    fn a_worker_serves_only_what_its_filter_admits() {
-        let filter = WorkerFilter {
-            products: Some(vec!["other".into()]),
-            ..WorkerFilter::default()
-        };
-        let routing = Routing::new(filter);
-        routing.register(pattern(None, None, None), Arc::new(NoopHandler), None, None);
-        routing.add_routes(added(vec![(RouteId::new(1), route())]));
-        assert_eq!(winner(&routing), None);
-        assert!(routing.served().routes.is_empty());
-    }
-
-    #[test]
-    fn what_a_restored_store_no_longer_has_is_forgotten() {
-        let routing = routing(vec![pattern(None, None, None)]);
-        let other = Route {
-            product: "other".into(),
-            ..route()
-        };
-        let known = vec![(RouteId::new(1), route()), (RouteId::new(2), other.clone())];
-        routing.add_routes(added(known));
-        assert_eq!(routing.newest_route(), RouteMark::new(2));
-        let all = AddedRoutes {
-            are_all: true,
-            ..added(vec![(RouteId::new(1), other.clone())])
-        };
-        routing.add_routes(all);
-        assert_eq!(routing.route(RouteId::new(1)).as_deref(), Some(&other));
-        assert_eq!(routing.served().route_ids(), [RouteId::new(1)]);
-        assert_eq!(routing.newest_route(), RouteMark::new(1));
-    }
-
-    #[test]
-    fn cost_of_a_handler_does_not_grow_with_their_number() {
-        let named = |n: usize| {
-            let name = format!("app-{n}");
-            let served = pattern(Some("p"), Some(&name), None);
-            let target = vec![name.as_str().into(), "send".into()];
-            (served, Route { target, ..route() })
-        };
-        // What looks at all handlers for each takes about four times as long for twice as many.
-        let time = |count: usize| {
-            let routing = routing(Vec::new());
-            let routes = (0..count).map(|n| (RouteId::new(n as i64 + 1), named(n).1));
-            routing.add_routes(added(routes.collect()));
-            let began = Instant::now();
-            let ids: Vec<u32> = (0..count)
-                .map(|n| routing.register(named(n).0, Arc::new(NoopHandler), None, None))
-                .collect();
-            assert_eq!(routing.served().routes.len(), count);
-            for (n, id) in ids.iter().enumerate() {
-                assert_eq!(routing.find(&named(n).1).map(|found| found.id), Some(*id));
-            }
-            ids.iter().for_each(|id| routing.unregister(*id));
-            assert!(routing.served().routes.is_empty());
-            began.elapsed()
-        };
-        let (few, many) = (time(2_000), time(32_000));
-        assert!(many < few * 80, "{few:?} for 2,000, {many:?} for 32,000");
     }
 }

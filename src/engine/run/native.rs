@@ -23,8 +23,9 @@ pub trait NativeWork: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// For how long no attempt is to be made, since those before found no connection; zero: one at a time. `None`: any number.
-    fn hold(&self) -> Option<Duration> {
+    /// For how long no attempt is to be made for this route and those that share its slots, since those before found no
+    /// connection; zero: one at a time. `None`: any number.
+    fn hold(&self, _route: &Route) -> Option<Duration> {
         None
     }
 
@@ -61,8 +62,8 @@ impl<W: NativeWork> Handler for NativeHandler<W> {
         self.work.required_routes(route)
     }
 
-    fn hold(&self) -> Option<Duration> {
-        self.work.hold()
+    fn hold(&self, route: &Route) -> Option<Duration> {
+        self.work.hold(route)
     }
 
     fn call(&self, invocation: Invocation) {

@@ -1,9 +1,10 @@
-//! Whether a resource's server is tried at all: after connections failed several times in a row, attempts are made one at a time,
-//! further and further apart, until one finds a connection.
+//! Whether a server is tried at all, that of a resource or of a webhook: after connections failed several times in a row, attempts are
+//! made one at a time, further and further apart, until one finds a connection.
 //!
-//! Pure: the time is passed in. Invariants: what answers, with whatever answer, closes the circuit; a failure of an attempt that had
+//! Knows no connector. Pure: the time is passed in. Invariants: what answers, with whatever answer, closes the circuit; a failure of an attempt that had
 //! begun before the pause says nothing new and makes it no longer.
 
+use crate::error::ErrorCode;
 use std::time::{Duration, Instant};
 
 /// Failures in a row that open the circuit: a single job with its own delays seldom has so many.
@@ -15,7 +16,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// What an attempt says of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sign {
+pub enum Sign {
     /// It answered.
     Answer,
     /// There was no connection, or it broke.
@@ -24,9 +25,24 @@ pub(super) enum Sign {
     Timeout,
 }
 
+impl Sign {
+    /// What a failure with this code says; `None`: nothing, since the server may not have been asked.
+    #[must_use]
+    pub fn of_failure(code: &str) -> Option<Self> {
+        match ErrorCode::parse(code)? {
+            ErrorCode::ConnectionError => Some(Self::NoConnection),
+            ErrorCode::Timeout => Some(Self::Timeout),
+            ErrorCode::Unauthorized | ErrorCode::NotFound | ErrorCode::RateLimited | ErrorCode::ServiceUnavailable => {
+                Some(Self::Answer)
+            }
+            _ => None,
+        }
+    }
+}
+
 /// What is to be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Change {
+pub enum Change {
     /// Attempts are made one at a time from now on.
     Opened,
     /// All attempts are made again.
@@ -35,7 +51,7 @@ pub(super) enum Change {
 
 /// The state of one server, as this process sees it.
 #[derive(Debug, Default)]
-pub(super) struct Circuit {
+pub struct Circuit {
     /// Failures in a row.
     failures: u32,
     /// Open: how long the pause is, and when it ends.
@@ -44,12 +60,13 @@ pub(super) struct Circuit {
 
 impl Circuit {
     /// How long no attempt is to be made; zero: one at a time. `None`: any number.
-    pub(super) fn wait(&self, now: Instant) -> Option<Duration> {
+    #[must_use]
+    pub fn wait(&self, now: Instant) -> Option<Duration> {
         self.pause.map(|(_, end)| end.saturating_duration_since(now))
     }
 
     /// Takes what an attempt has found that began at `began` and ended `now`.
-    pub(super) fn take(&mut self, sign: Sign, began: Instant, now: Instant) -> Option<Change> {
+    pub fn take(&mut self, sign: Sign, began: Instant, now: Instant) -> Option<Change> {
         match (sign, self.pause) {
             (Sign::Answer, pause) => {
                 *self = Self::default();
@@ -76,7 +93,8 @@ impl Circuit {
     }
 
     /// Failures in a row.
-    pub(super) fn failures(&self) -> u32 {
+    #[must_use]
+    pub fn failures(&self) -> u32 {
         self.failures
     }
 }
