@@ -1,17 +1,113 @@
-//! Templates: texts with placeholders, as in `Hello {{name}}`. Pure.
+//! Templates: texts with placeholders, as in `Hello {{name}}`, of which the value may be checked, as in
+//! `{{name:string:1:80}}`. Pure.
 //!
 //! Invariants: filled-in values are never parsed as templates; the size of a filled text is bounded.
 
+use super::feature::InputKind;
+use crate::text::spelling::suggestion;
+
 /// Longest filled text, in bytes.
 const MAX_FILLED_BYTES: usize = 10 << 20;
+
+/// Parts of a placeholder after its name: `type:min:max:unique`.
+const MAX_CHECKS: usize = 4;
 
 /// Part of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Piece {
     /// Literal text.
     Text(Box<str>),
-    /// A placeholder with this name.
+    /// A placeholder: its name, and what is checked of its value.
     Name(Box<str>),
+}
+
+/// What stands between `{{` and `}}`: the name of a value, and what is checked of that.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Placeholder<'t> {
+    /// The name of the value.
+    pub name: &'t str,
+    kind: InputKind,
+    /// Bounds of a number, or of the length of a text or a list.
+    least: Option<f64>,
+    most: Option<f64>,
+}
+
+impl<'t> Placeholder<'t> {
+    /// The name alone, whatever stands behind it.
+    #[must_use]
+    pub fn name_in(text: &'t str) -> &'t str {
+        text.split_once(':').map_or(text, |(name, _)| name).trim()
+    }
+
+    /// Reads `name` or `name:type:min:max:unique`, of which parts may be empty or left out. Whether a value is unique is for
+    /// the database to say.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn read(text: &'t str) -> Result<Self, String> {
+        let mut parts = text.split(':').map(str::trim);
+        let name = parts.next().unwrap_or_default();
+        if !is_name(name) {
+            return Err(
+                "its name must have letters, digits, '_', '-', and '.' between the names of nested values".into(),
+            );
+        }
+        let checks: Vec<&str> = parts.collect();
+        if checks.len() > MAX_CHECKS {
+            return Err("it has too many parts; it may be {{name:type:min:max:unique}}".into());
+        }
+        let part = |at: usize| checks.get(at).copied().filter(|part| !part.is_empty());
+        let kind = part(0).map_or(Ok(InputKind::Any), |name| {
+            let names = InputKind::NAMES.map(|(name, _)| name);
+            InputKind::named(name).ok_or_else(|| format!("'{name}' is no type; {}", suggestion(name, &names)))
+        })?;
+        let bound = |at: usize, what: &str| match part(at).map(str::parse::<f64>) {
+            None => Ok(None),
+            Some(Ok(bound)) if bound.is_finite() => Ok(Some(bound)),
+            Some(_) => Err(format!("its {what} must be a number")),
+        };
+        let (least, most) = (bound(1, "min")?, bound(2, "max")?);
+        if let (Some(least), Some(most)) = (least, most)
+            && least > most
+        {
+            return Err(format!("its min, {least}, is more than its max, {most}"));
+        }
+        if let Some(unique) = part(3).filter(|part| !matches!(*part, "unique" | "true" | "false")) {
+            return Err(format!("its fifth part must be 'unique', got '{unique}'"));
+        }
+        Ok(Self {
+            name,
+            kind,
+            least,
+            most,
+        })
+    }
+
+    /// Why a value, given as JSON, is not what the placeholder takes.
+    #[must_use]
+    pub fn refusal(&self, json: &str) -> Option<String> {
+        let json = json.trim();
+        if !self.kind.admits(json) {
+            return Some(format!("must be of the type '{}'", self.kind.name()));
+        }
+        let value: serde_json::Value = serde_json::from_str(json).ok()?;
+        let (measure, what) = match &value {
+            serde_json::Value::Number(number) => (number.as_f64()?, ""),
+            serde_json::Value::String(text) => (text.chars().count() as f64, " characters"),
+            serde_json::Value::Array(list) => (list.len() as f64, " entries"),
+            _ => return None,
+        };
+        let (verb, got) = if what.is_empty() {
+            ("be", String::new())
+        } else {
+            ("have", format!(", got {measure}"))
+        };
+        match (self.least, self.most) {
+            (Some(least), _) if measure < least => Some(format!("must {verb} at least {least}{what}{got}")),
+            (_, Some(most)) if measure > most => Some(format!("must {verb} at most {most}{what}{got}")),
+            _ => None,
+        }
+    }
 }
 
 /// A text with placeholders.
@@ -19,8 +115,8 @@ enum Piece {
 pub struct Template(Vec<Piece>);
 
 impl Template {
-    /// Parses a text. `{{name}}` is a placeholder; names have letters, digits, `_`, `-`, and `.` between the names of nested
-    /// values.
+    /// Parses a text. `{{name}}` is a placeholder, and `{{name:type:min:max}}` one that says what its value must be; names
+    /// have letters, digits, `_`, `-`, and `.` between the names of nested values.
     ///
     /// # Errors
     /// Names a `{{` that begins no valid placeholder.
@@ -28,17 +124,23 @@ impl Template {
         let mut pieces = Vec::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("{{") {
-            let name = after.split_once("}}").map(|(name, _)| name.trim());
-            let Some(name) = name.filter(|name| is_name(name)) else {
-                let begin: String = after.chars().take(20).collect();
+            let inner = after.split_once("}}").map(|(inner, _)| inner.trim());
+            let begin: String = after.chars().take(20).collect();
+            let Some(inner) = inner.filter(|inner| is_name(Placeholder::name_in(inner))) else {
+                let why = if inner.is_none() {
+                    "has no }} behind it"
+                } else {
+                    "is no place to fill"
+                };
                 return Err(format!(
-                    "'{{{{{begin}' is no place to fill; only {{{{name}}}} is known, without loops and conditions"
+                    "'{{{{{begin}' {why}; only {{{{name}}}} is known, without loops and conditions"
                 ));
             };
             if !before.is_empty() {
                 pieces.push(Piece::Text(before.into()));
             }
-            pieces.push(Piece::Name(name.into()));
+            Placeholder::read(inner).map_err(|why| format!("'{{{{{begin}' is no place to fill: {why}"))?;
+            pieces.push(Piece::Name(inner.into()));
             rest = after.split_once("}}").map_or("", |(_, rest)| rest);
         }
         if !rest.is_empty() {
@@ -50,8 +152,17 @@ impl Template {
     /// The names of its placeholders, with repetitions.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|piece| match piece {
-            Piece::Name(name) => Some(&**name),
+            Piece::Name(name) => Some(Placeholder::name_in(name)),
             Piece::Text(_) => None,
+        })
+    }
+
+    /// Why a value, given as JSON, is not what the placeholders of this name take.
+    #[must_use]
+    pub fn refusal(&self, name: &str, json: &str) -> Option<String> {
+        self.0.iter().find_map(|piece| match piece {
+            Piece::Name(text) if Placeholder::name_in(text) == name => Placeholder::read(text).ok()?.refusal(json),
+            _ => None,
         })
     }
 
@@ -59,7 +170,7 @@ impl Template {
     #[must_use]
     pub fn only_name(&self) -> Option<&str> {
         match self.0.as_slice() {
-            [Piece::Name(name)] => Some(name),
+            [Piece::Name(name)] => Some(Placeholder::name_in(name)),
             _ => None,
         }
     }
@@ -73,7 +184,7 @@ impl Template {
         for piece in &self.0 {
             match piece {
                 Piece::Text(text) => filled.push_str(text),
-                Piece::Name(name) => filled.push_str(&value(name)?),
+                Piece::Name(name) => filled.push_str(&value(Placeholder::name_in(name))?),
             }
             if filled.len() > MAX_FILLED_BYTES {
                 return Err(format!("becomes longer than {MAX_FILLED_BYTES} bytes").into());
@@ -119,6 +230,48 @@ mod tests {
                 .collect::<Vec<_>>(),
             ["a", "b", "a"]
         );
+    }
+
+    #[test]
+    fn placeholder_checks_type_and_bounds_of_its_value() {
+        assert_eq!(
+            fill("{{name:string:1:80:unique}} {{ n : integer }}"),
+            Ok("<name> <n>".into())
+        );
+        for (placeholder, json, expected) in [
+            ("n", "{}", None),
+            ("n:number", "\"5\"", Some("type 'number'")),
+            ("n:INTEGER:1:10", "10", None),
+            ("n:integer:1:10", "11", Some("must be at most 10")),
+            ("n:integer:1:10", "0", Some("must be at least 1")),
+            ("n:integer::10", "-5", None),
+            ("s:string:2:3", "\"żó\"", None),
+            ("s:string:2:3", "\"żółć\"", Some("at most 3 characters, got 4")),
+            ("s::2", "\"a\"", Some("at least 2 characters, got 1")),
+            ("a:array:1", "[]", Some("at least 1 entries, got 0")),
+            ("a:string:1:5:unique", "null", Some("type 'string'")),
+        ] {
+            let refusal = Placeholder::read(placeholder).unwrap().refusal(json);
+            match expected {
+                None => assert_eq!(refusal, None, "{placeholder} {json}"),
+                Some(said) => assert!(
+                    refusal.as_ref().is_some_and(|text| text.contains(said)),
+                    "{placeholder} {json}: {refusal:?}"
+                ),
+            }
+        }
+        for (wrong, said) in [
+            ("{{n:strin}}", "`string`"),
+            ("{{n:string:x}}", "min must be a number"),
+            ("{{n:string:5:1}}", "more than its max"),
+            ("{{n:string:1:2:unique:x}}", "too many parts"),
+            ("{{n:string:1:2:often}}", "'unique'"),
+            ("{{:string}}", "no place to fill"),
+            ("{{n:string", "no }} behind it"),
+        ] {
+            let why = Template::parse(wrong).unwrap_err();
+            assert!(why.contains(said), "{wrong}: {why}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::connector::Failure;
 use crate::connector::databases::json::Json;
 use crate::engine::inputs::ExpressionResolver;
-use crate::resources::{GraphAction, Text};
+use crate::resources::{GraphAction, Placeholder, Text};
 use crate::text::spelling::{suggestion, truncated};
 
 /// The texts of an action with its secrets and expressions resolved.
@@ -116,7 +116,7 @@ fn names<'t>(template: &'t Json, all: &mut Vec<&'t str>) {
                 let Some((name, _)) = piece.split_once("}}") else {
                     continue;
                 };
-                let name = name.trim();
+                let name = Placeholder::name_in(name);
                 all.push(name);
                 all.push(name.split_once('.').map_or(name, |(first, _)| first));
             }
@@ -135,17 +135,25 @@ struct Source<'a> {
 
 impl Source<'_> {
     /// Looks up `name` or `a.b` in the input, then in the defaults.
-    fn find(&self, name: &str) -> Option<&Json> {
+    fn find(&self, placeholder: &str) -> Option<&Json> {
+        let name = Placeholder::name_in(placeholder);
         value_at(self.input, name).or_else(|| self.defaults.and_then(|defaults| value_at(defaults, name)))
     }
 
-    fn value(&self, name: &str) -> Result<&Json, Failure> {
-        self.find(name).ok_or_else(|| {
-            Failure::invalid(format!(
-                "the input has no value for {{{{{}}}}}; give it there, or as one of the action's `defaults`",
-                truncated(name)
-            ))
-        })
+    fn value(&self, placeholder: &str) -> Result<&Json, Failure> {
+        let name = truncated(Placeholder::name_in(placeholder));
+        let Some(value) = self.find(placeholder) else {
+            return Err(Failure::invalid(format!(
+                "the input has no value for {{{{{name}}}}}; give it there, or as one of the action's `defaults`"
+            )));
+        };
+        if placeholder.contains(':')
+            && let Ok(read) = Placeholder::read(placeholder)
+            && let Some(why) = read.refusal(&value.text())
+        {
+            return Err(Failure::invalid(format!("input.{name}: {why}")));
+        }
+        Ok(value)
     }
 
     /// Fills the placeholders of a template.

@@ -167,6 +167,9 @@ pub(super) fn fill(
         let Some(value) = find(values, name) else {
             return Ok(format!("{{{{{name}}}}}"));
         };
+        if let Some(why) = template.refusal(name, value.get()) {
+            return Err(Failure::invalid(format!("{path}.{name}: {why}")).into());
+        }
         let text = scalar_text(value, &format!("{path}.{name}"))?;
         match escaping {
             Escaping::Text => Ok(text),

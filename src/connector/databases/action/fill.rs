@@ -5,6 +5,7 @@
 use crate::connector::Failure;
 use crate::connector::databases::dialect::Dialect;
 use crate::connector::databases::json::Json;
+use crate::resources::Placeholder;
 use crate::text::spelling::truncated;
 
 /// Where values of names are looked up.
@@ -19,11 +20,12 @@ pub(super) struct Values<'a> {
 }
 
 impl Values<'_> {
-    /// Looks up a name: `name`, `a.b`, or `data.name` for a value of that part. `None`: there is no value.
-    pub(super) fn find(&self, name: &str) -> Option<Json> {
+    /// Looks up a placeholder by its name: `name`, `a.b`, or `data.name` for a value of that part. `None`: there is no value.
+    pub(super) fn find(&self, placeholder: &str) -> Option<Json> {
         if self.checking {
             return Some(Json::Any);
         }
+        let name = Placeholder::name_in(placeholder);
         let of_part = self.parts.iter().find_map(|(part, json)| {
             let rest = name.strip_prefix(part)?.strip_prefix('.')?;
             value_at(members(json)?, rest)
@@ -35,14 +37,22 @@ impl Values<'_> {
         found.cloned()
     }
 
-    /// The same for a name that must have a value.
-    fn value(&self, name: &str) -> Result<Json, Failure> {
-        self.find(name).ok_or_else(|| {
-            Failure::invalid(format!(
-                "the input has no value for {{{{{}}}}}; give it in the input, or as one of the action's `defaults`",
-                truncated(name)
-            ))
-        })
+    /// The same for one that must have a value, which is what the placeholder says.
+    fn value(&self, placeholder: &str) -> Result<Json, Failure> {
+        let name = truncated(Placeholder::name_in(placeholder));
+        let Some(value) = self.find(placeholder) else {
+            return Err(Failure::invalid(format!(
+                "the input has no value for {{{{{name}}}}}; give it in the input, or as one of the action's `defaults`"
+            )));
+        };
+        if placeholder.contains(':')
+            && value != Json::Any
+            && let Ok(read) = Placeholder::read(placeholder)
+            && let Some(why) = read.refusal(&value.text())
+        {
+            return Err(Failure::invalid(format!("input.{name}: {why}")));
+        }
+        Ok(value)
     }
 }
 
@@ -62,7 +72,7 @@ fn value_at<'j>(entries: &'j [(Box<str>, Json)], path: &str) -> Option<&'j Json>
     value_at(members(value)?, rest)
 }
 
-/// A part of a template: text, or a name.
+/// A part of a template: text, or a placeholder as it is written.
 pub(super) enum Piece<'t> {
     Text(&'t str),
     Name(&'t str),
@@ -98,13 +108,13 @@ pub(super) fn single_name(template: &Json) -> Option<&str> {
     }
 }
 
-/// Calls `each` with every name in a template.
+/// Calls `each` with every name in a template, without what is checked of its value.
 pub(super) fn names<'t>(template: &'t Json, each: &mut impl FnMut(&'t str)) {
     match template {
         Json::Text(text) => {
             for piece in split(text) {
-                if let Piece::Name(name) = piece {
-                    each(name);
+                if let Piece::Name(placeholder) = piece {
+                    each(Placeholder::name_in(placeholder));
                 }
             }
         }

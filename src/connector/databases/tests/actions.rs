@@ -334,3 +334,36 @@ fn wrong_templates_are_refused_by_the_constructor() {
         );
     }
 }
+
+#[tokio::test]
+async fn placeholder_that_says_what_its_value_must_be_is_checked() {
+    for database in databases_with_rows().await {
+        let query = defined(
+            ActionVerb::Query,
+            Some(
+                r#"{"where":{"id":"{{id:integer:1:10}}","s":{"$in":["{{s:string:2:5:unique}}","of {{ s }}"]}},"select":["id"]}"#,
+            ),
+            None,
+            &[],
+        );
+        let found = act(&database, &query, r#"{"id":2,"s":"up"}"#).await.unwrap();
+        assert_eq!(found, r#"{"rows":[{"id":2}],"count":1}"#);
+        for (input, said) in [
+            (r#"{"id":11,"s":"up"}"#, "input.id: must be at most 10"),
+            (r#"{"id":"2","s":"up"}"#, "input.id: must be of the type 'integer'"),
+            (
+                r#"{"id":2,"s":"s3cret"}"#,
+                "input.s: must have at most 5 characters, got 6",
+            ),
+            (r#"{"id":2}"#, "{{s}}"),
+            (r#"{"id":2,"s":"up","ids":1}"#, "`id`"),
+        ] {
+            let failure = act(&database, &query, input).await.unwrap_err();
+            assert!(
+                &*failure.code == "VALIDATION_ERROR" && failure.message.contains(said),
+                "{input}: {failure:?}"
+            );
+            assert!(!failure.message.contains("s3cret"), "{failure:?}");
+        }
+    }
+}

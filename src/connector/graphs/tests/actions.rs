@@ -194,3 +194,27 @@ async fn values_of_jobs_are_no_operators_and_missing_ones_are_named() {
     assert!(missing.message.contains("{{name}}"), "{missing:?}");
     assert_eq!(graph.count().await, 1);
 }
+
+#[tokio::test]
+async fn placeholder_of_a_graph_that_says_what_its_value_must_be_is_checked() {
+    let Some(graph) = TestGraph::new().await else { return };
+    let create = defined(
+        &graph,
+        GraphVerb::CreateNode,
+        r#"{"labels":["@L"],"properties":{"name":"{{name:string:1:5}}","note":"{{n:integer::3}} of {{name}}"}}"#,
+        None,
+    );
+    let made = act(&graph, &create, r#"{"name":"ann","n":2}"#).await;
+    assert_eq!(made["node"]["properties"], json!({ "name": "ann", "note": "2 of ann" }));
+    for (input, said) in [
+        (
+            r#"{"name":"annabel","n":2}"#,
+            "input.name: must have at most 5 characters",
+        ),
+        (r#"{"name":"ann","n":4}"#, "input.n: must be at most 3"),
+        (r#"{"name":"ann","n":"2"}"#, "'integer'"),
+    ] {
+        let failure = try_act(&graph, &create, input).await.unwrap_err();
+        assert!(failure.message.contains(said), "{failure:?}");
+    }
+}
