@@ -116,6 +116,24 @@ describe('databases', () => {
     expect(await operate(ductape, 'find', {})).toEqual({ rows: [{ sku: 'a', n: 2 }], count: 1 });
   });
 
+  it('are refused by the constructor where their type of database cannot do an action', async () => {
+    const urls = { sqlite: 'app.db', dynamodb: 'dynamodb://eu-west-1', postgresql: 'postgres://localhost/app' };
+    for (const [type, action, said] of [
+      ['dynamodb', { operation: 'AGGREGATE', template: { n: { $count: '*' } } }, 'DynamoDB'],
+      ['sqlite', { operation: 'QUERY', template: { where: { a: { $regex: 'x' } } } }, 'template: $regex'],
+      ['postgresql', { operation: 'QUERY', tableName: '{{t}}' }, 'actions[0].tableName: has a place'],
+      ['sqlite', { operation: 'QUERY', template: { where: { '{{c}}': 1 } } }, 'actions[0].template.where.{{c}}: has a'],
+      ['sqlite', { operation: 'QUERY', filterTemplate: { a: '{{open' } }, 'actions[0].filterTemplate.a: '],
+      ['sqlite', { operation: 'QUERY', filterTemplate: { a: '{{n:numbr}}' } }, 'did you mean `number`?'],
+    ] as const) {
+      const envs = [{ slug: env, connection_url: urls[type] }];
+      const actions = [{ tag: 'a', ...action }] as NonNullable<Database['actions']>;
+      const refused = await rejection(() => instance({ type, table: 'items', envs, actions }));
+      expect(refused.code).toBe('VALIDATION_ERROR');
+      expect(refused.message).toContain(said);
+    }
+  });
+
   it('fail with a code that tells whether to retry, and without the password', async () => {
     const logger = recordingLogger();
     const connection_url = 'postgres://me:$Secret{PASSWORD}@127.0.0.1:1/d';

@@ -2,6 +2,7 @@
 
 use super::environments::environments;
 use super::members::{members, required_tag};
+use super::placeholders;
 use crate::api::fields::{Fields, describe};
 use crate::resources::{ActionVerb, Database, DatabaseAction, DatabaseEnv, DatabaseKind, Resources, Text};
 use url::Url;
@@ -178,7 +179,14 @@ fn read_action(action: &mut Fields<'_>, database: Option<&str>, has_table: bool)
         );
     }
     let verb = action.one_of("operation", &VERBS);
-    let table = action.tag("tableName").map(|table| table.as_ref().into());
+    let table = action.tag("tableName").map(|table| Box::<str>::from(table.as_ref()));
+    if table.as_ref().is_some_and(|table| table.contains("{{")) {
+        action.problem(
+            "tableName",
+            "has a place {{…}}: a job brings values only, so name the table, in an action for each",
+        );
+    }
+    check_places(action);
     if let Some(verb) = verb {
         if verb != ActionVerb::RawSql && !has_table && action.raw("tableName").is_none() {
             action.problem("tableName", "is missing, and the database has no `table` either");
@@ -207,6 +215,16 @@ fn read_action(action: &mut Fields<'_>, database: Option<&str>, has_table: bool)
         defaults: text("defaults"),
         options,
     })
+}
+
+/// Checks the placeholders in everything that may have some.
+fn check_places(action: &mut Fields<'_>) {
+    for name in ["template", "filterTemplate"].iter().chain(&ACTION_OPTIONS) {
+        let problems = action.raw(name).map(|json| placeholders::problems(json, name));
+        for (path, why) in problems.into_iter().flatten() {
+            action.problem(&path, why);
+        }
+    }
 }
 
 fn refuse_non_object(action: &mut Fields<'_>, name: &str, expected: &str) {

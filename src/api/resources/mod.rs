@@ -17,6 +17,7 @@ mod graphs;
 mod members;
 mod notifications;
 mod paths;
+mod placeholders;
 mod sequences;
 mod sessions;
 mod storage;

@@ -6,7 +6,9 @@
 mod fill;
 
 use self::fill::{Values, bind_sql, fill, fill_optional, names};
+use super::definition::{self, Refused};
 use super::dialect::Dialect;
+use super::filter;
 use super::json::Json;
 use super::operation::{Operation, Raw};
 use super::request::{self, ReadContext};
@@ -163,7 +165,57 @@ pub(super) fn check(action: &DatabaseAction, context: ReadContext<'_>) -> Result
         parts: vec![("data", &Json::Any), ("filter", &filter)],
         all: &[],
     };
-    filled(action, &templates, &input, context, true).map(|_| ())
+    let checked = filled(action, &templates, &input, context, true).and_then(|operation| {
+        definition::check(&operation, context.dialect).map_err(|refused| match refused {
+            Refused::Filter(failure) => in_filter(action, "where", failure),
+            Refused::Operation(failure) => failure,
+        })
+    });
+    checked
+        .map(|_| ())
+        .map_err(|failure| in_definition(action, &templates, failure))
+}
+
+/// A failure of a filter, with the member of the definition that it is.
+fn in_filter(action: &DatabaseAction, name: &str, failure: Failure) -> Failure {
+    let place = match &action.filter {
+        Some(_) if name == "where" => "filterTemplate",
+        _ if action.options.iter().any(|(option, _)| **option == *name) => name,
+        _ => "template",
+    };
+    Failure {
+        message: format!("{place}: {}", failure.message),
+        ..failure
+    }
+}
+
+/// A failure of what a template describes, with its path in the definition in place of that in an input.
+fn in_definition(action: &DatabaseAction, templates: &Templates, failure: Failure) -> Failure {
+    let Some((member, rest)) = failure.message.strip_prefix("input.").map(|path| {
+        let end = path.find([':', '.']).unwrap_or(path.len());
+        path.split_at(end)
+    }) else {
+        return failure;
+    };
+    let is_option = action.options.iter().any(|(option, _)| **option == *member);
+    let place = match (member, &templates.template) {
+        _ if is_option => member.to_owned(),
+        ("data" | "aggregate", Some(template)) => {
+            let inner = if member == "data" { "records" } else { "operations" };
+            let described = members(action.verb, Some(template));
+            match described.iter().any(|(name, _)| *name == inner) {
+                true => format!("template.{inner}"),
+                false => "template".to_owned(),
+            }
+        }
+        ("where", _) if action.filter.is_some() => "filterTemplate".to_owned(),
+        (_, Some(_)) => format!("template.{member}"),
+        _ => return failure,
+    };
+    Failure {
+        message: format!("{place}{rest}"),
+        ..failure
+    }
 }
 
 /// Refuses members of an input that no placeholder names, and that are no part either.
@@ -202,7 +254,7 @@ fn filled(
     if action.verb == ActionVerb::RawSql {
         if !context.dialect.raw_is_text() {
             return Err(Failure::invalid(format!(
-                "RAW_SQL is SQL, which {} does not take",
+                "operation: RAW_SQL is SQL, which {} does not take; use another operation, or `raw` in a dispatch",
                 context.dialect.name()
             )));
         }
@@ -240,6 +292,11 @@ fn filled(
             None => input.part("filter").or_else(|| input.part("query")).cloned(),
         };
         request.extend(filter.map(|filter| ("where".into(), filter)));
+    }
+    if checking {
+        for (name, filter) in request.iter().filter(|(name, _)| matches!(&**name, "where" | "having")) {
+            filter::read(filter, context.dialect).map_err(|failure| in_filter(action, name, failure))?;
+        }
     }
     let takes_data = matches!(
         action.verb,
@@ -318,7 +375,7 @@ fn without_places<'t>(name: &str, template: &'t Json) -> Result<&'t Json, Failur
     names(template, &mut |_| has_places = true);
     if has_places {
         return Err(Failure::invalid(format!(
-            "`{}` of the action takes no places {{{{…}}}}",
+            "`{}` of the action takes no places {{{{…}}}}: a job brings values only",
             truncated(name)
         )));
     }

@@ -137,7 +137,7 @@ impl<'a> Builder<'a> {
     fn kind(&self, column: &str) -> Result<Kind, Failure> {
         match self.kinds.get(column) {
             Some(kind) => Ok(kind),
-            None if self.kinds.is_empty() => Ok(Kind::Any),
+            None if !self.kinds.are_all() => Ok(Kind::Any),
             None if self.dialect == Dialect::Sqlite && column.eq_ignore_ascii_case("rowid") => Ok(Kind::Integer),
             // SQLite reads the quoted name of a missing column as a string literal.
             None => Err(Failure::invalid(format!(

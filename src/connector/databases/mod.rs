@@ -10,6 +10,7 @@ mod backend;
 mod build;
 mod connector;
 pub(in crate::connector) mod dates;
+mod definition;
 mod dialect;
 #[cfg(feature = "dynamodb")]
 mod dynamodb;

@@ -58,21 +58,41 @@ impl Kind {
 
 /// The columns of a table with their kinds; empty: unknown, and left to the database.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Kinds(HashMap<String, Kind>);
+pub(super) struct Kinds {
+    known: HashMap<String, Kind>,
+    /// Whether there may be other columns too, which are left to the database.
+    are_partial: bool,
+}
 
 impl Kinds {
     pub(super) fn new(columns: impl IntoIterator<Item = (String, Kind)>) -> Self {
         let lower = |(name, kind): (String, Kind)| (name.to_lowercase(), kind);
-        Self(columns.into_iter().map(lower).collect())
+        Self {
+            known: columns.into_iter().map(lower).collect(),
+            are_partial: false,
+        }
+    }
+
+    /// Some columns of a table that may have others.
+    pub(super) fn partial(columns: impl IntoIterator<Item = (String, Kind)>) -> Self {
+        Self {
+            are_partial: true,
+            ..Self::new(columns)
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.known.is_empty()
+    }
+
+    /// Whether a column that is not among them is not there.
+    pub(super) fn are_all(&self) -> bool {
+        !self.are_partial && !self.is_empty()
     }
 
     /// The kind of a column; names are case-insensitive.
     pub(super) fn get(&self, column: &str) -> Option<Kind> {
-        self.0.get(&column.to_lowercase()).copied()
+        self.known.get(&column.to_lowercase()).copied()
     }
 }
 

@@ -13,7 +13,7 @@ use sea_query::{BinOper, Expr, ExprTrait, Value};
 
 impl Builder<'_> {
     /// The condition of a filter on the table's own columns.
-    pub(super) fn condition(&mut self, filter: &Filter) -> Result<Option<Expr>, Failure> {
+    pub(in crate::connector::databases) fn condition(&mut self, filter: &Filter) -> Result<Option<Expr>, Failure> {
         let known = Self::new(self.dialect, self.kinds);
         self.filter(filter, &|name| Ok((Expr::col(identifier(name)), known.kind(name)?)))
     }

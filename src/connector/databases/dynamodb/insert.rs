@@ -78,6 +78,16 @@ pub(super) async fn insert(job: Job<'_>, insert: &Insert) -> Result<String, Trou
     Ok(changed(items.len() as u64, &table, returned)?)
 }
 
+/// Refuses what only unique indexes of SQL have.
+pub(super) fn check_conflict(conflict: &Conflict) -> Result<(), Failure> {
+    if conflict.filter.matches_everything() {
+        return Ok(());
+    }
+    Err(Failure::invalid(
+        "input.onConflict.where: belongs to unique indexes of SQL; DynamoDB knows rows by their key alone",
+    ))
+}
+
 pub(super) async fn upsert(job: Job<'_>, insert: &Insert, conflict: &Conflict) -> Result<String, Trouble> {
     let table = job.table(&insert.table.name).await?;
     let is_key = conflict.columns.iter().all(|column| table.key.has(column))
@@ -93,9 +103,7 @@ pub(super) async fn upsert(job: Job<'_>, insert: &Insert, conflict: &Conflict) -
         ))
         .into());
     }
-    if !conflict.filter.matches_everything() {
-        return Err(Failure::invalid("input.onConflict.where: belongs to unique indexes of SQL").into());
-    }
+    check_conflict(conflict)?;
     let (items, differ) = new_items(&table, &insert.rows)?;
     let mut written = Vec::new();
     if differ && items.len() > 1 && insert.returning.is_none() && conflict.action == ConflictAction::UpdateGiven {

@@ -8,6 +8,7 @@ mod address;
 mod batch;
 mod change;
 mod client;
+pub(super) mod definition;
 mod expression;
 mod failure;
 #[cfg(fuzzing)]
@@ -63,6 +64,18 @@ fn certificates(ca: &str) -> Result<String, Failure> {
         .map_err(|_| Failure::invalid("ca: must be certificates in PEM, or the path of a file with them"))
 }
 
+/// Refuses operations that DynamoDB does not have.
+fn not_served(operation: &Operation) -> Result<(), Failure> {
+    match operation {
+        Operation::Compute { .. } => Err(not_computed("sum, avg, min and max")),
+        Operation::Aggregate(aggregate) if aggregate.groups.is_empty() => Err(not_computed("aggregate")),
+        Operation::Aggregate(_) => Err(not_computed("groupBy")),
+        Operation::Pipeline { .. } => Err(Failure::invalid("input.pipeline: belongs to MongoDB")),
+        Operation::Raw(Raw::Command { .. }) => Err(Failure::invalid("input.command: belongs to MongoDB")),
+        _ => Ok(()),
+    }
+}
+
 #[async_trait]
 impl Documents for DynamoDb {
     fn dialect(&self) -> Dialect {
@@ -71,14 +84,11 @@ impl Documents for DynamoDb {
 
     async fn run(&self, operation: &Operation, timeout: Duration, key: &str) -> Result<String, Failure> {
         let job = self.0.job(timeout, key);
+        not_served(operation)?;
         let done = match operation {
             Operation::Find(select) => read::find(job, select).await,
             Operation::FindOne(select) => read::find_one(job, select).await,
             Operation::Count(count) => read::count(job, count).await,
-            Operation::Compute { .. } => Err(not_computed("sum, avg, min and max").into()),
-            Operation::Aggregate(aggregate) if aggregate.groups.is_empty() => Err(not_computed("aggregate").into()),
-            Operation::Aggregate(_) => Err(not_computed("groupBy").into()),
-            Operation::Pipeline { .. } => Err(Failure::invalid("input.pipeline: belongs to MongoDB").into()),
             Operation::Insert(insert) => match &insert.conflict {
                 None => insert::insert(job, insert).await,
                 Some(conflict) => insert::upsert(job, insert, conflict).await,
@@ -87,7 +97,11 @@ impl Documents for DynamoDb {
             Operation::Delete(delete) => change::delete(job, delete).await,
             Operation::Raw(Raw::Statement { text, params }) => raw::statement(job, text, params).await,
             Operation::Raw(Raw::Request { operation, params }) => raw::request(job, operation, params).await,
-            Operation::Raw(Raw::Command { .. }) => Err(Failure::invalid("input.command: belongs to MongoDB").into()),
+            // Refused above.
+            Operation::Compute { .. }
+            | Operation::Aggregate(_)
+            | Operation::Pipeline { .. }
+            | Operation::Raw(Raw::Command { .. }) => Err(not_computed("this").into()),
         };
         done.map_err(|trouble: Trouble| {
             if trouble.doubts_table()

@@ -114,7 +114,7 @@ pub(super) async fn request(job: Job<'_>, operation: &str, params: &Json) -> Res
 
 impl Table {
     /// One of which nothing is known.
-    fn unknown() -> Self {
+    pub(super) fn unknown() -> Self {
         Self::with_key(Key {
             hash: "".into(),
             sort: None,

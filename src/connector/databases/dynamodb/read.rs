@@ -255,13 +255,17 @@ pub(super) async fn find_one(job: Job<'_>, select: &Select) -> Result<String, Tr
     rows(job, select, Shape::FirstRow, 1).await
 }
 
-async fn rows(job: Job<'_>, select: &Select, shape: Shape, most: u64) -> Result<String, Trouble> {
-    if !select.include.is_empty() {
-        return Err(Failure::invalid(
-            "input.include: DynamoDB joins no tables; read the other table by a job of its own",
-        )
-        .into());
+pub(super) fn without_include(select: &Select) -> Result<(), Failure> {
+    if select.include.is_empty() {
+        return Ok(());
     }
+    Err(Failure::invalid(
+        "input.include: DynamoDB joins no tables; read the other table by a job of its own",
+    ))
+}
+
+async fn rows(job: Job<'_>, select: &Select, shape: Shape, most: u64) -> Result<String, Trouble> {
+    without_include(select)?;
     if select.offset > MAX_ROWS_READ.unsigned_abs() {
         return Err(Failure::invalid(format!(
             "input.offset: DynamoDB reads the rows that are passed over, so that it may be at most {MAX_ROWS_READ}; begin at a value of the sort key"
@@ -295,10 +299,15 @@ async fn rows(job: Job<'_>, select: &Select, shape: Shape, most: u64) -> Result<
     Ok(result_of(rows, shape)?)
 }
 
-pub(super) async fn count(job: Job<'_>, count: &Count) -> Result<String, Trouble> {
+pub(super) fn without_distinct(count: &Count) -> Result<(), Failure> {
     if count.distinct {
-        return Err(not_computed("a count of distinct values").into());
+        return Err(not_computed("a count of distinct values"));
     }
+    Ok(())
+}
+
+pub(super) async fn count(job: Job<'_>, count: &Count) -> Result<String, Trouble> {
+    without_distinct(count)?;
     let table = job.table(&count.table.name).await?;
     let filter = match &count.column {
         None => count.filter.clone(),

@@ -113,17 +113,23 @@ fn projected(document: &Document, wanted: &Document) -> Document {
     shown
 }
 
+/// Refuses what only unique indexes of SQL have.
+pub(super) fn check_conflict(conflict: &Conflict) -> Result<(), Failure> {
+    if conflict.filter.matches_everything() {
+        return Ok(());
+    }
+    Err(Failure::invalid(
+        "input.onConflict.where: belongs to unique indexes of SQL; MongoDB finds a document by `columns` alone",
+    ))
+}
+
 pub(super) async fn upsert(
     database: &Database,
     insert: &Insert,
     conflict: &Conflict,
     timeout: Duration,
 ) -> Result<String, Failure> {
-    if !conflict.filter.matches_everything() {
-        return Err(Failure::invalid(
-            "input.onConflict.where: belongs to unique indexes of SQL; MongoDB finds a document by `columns` alone",
-        ));
-    }
+    check_conflict(conflict)?;
     let target = collection(database, &insert.table);
     let mut changes = Vec::with_capacity(insert.rows.len());
     for row in &insert.rows {
@@ -227,7 +233,7 @@ fn one(found: Option<Document>, returns: bool) -> Result<String, Failure> {
     }
 }
 
-fn one_only() -> Failure {
+pub(super) fn one_only() -> Failure {
     Failure::invalid(
         "input.returning: MongoDB returns documents of insert, upsert, updateOne and deleteOne; read others with a query",
     )

@@ -5,6 +5,7 @@
 
 mod address;
 mod change;
+pub(super) mod definition;
 mod documents;
 mod failure;
 mod filter;

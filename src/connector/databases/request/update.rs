@@ -184,6 +184,7 @@ fn operator(name: &str, key: &str, of: &Json, dialect: Dialect) -> Result<Change
             Json::Bool(true) | Json::Any => Change::Pop { first: false },
             _ => return Err(wrong("1 for the last element, or -1 for the first")),
         },
+        "rename" if *of.value() == Json::Any => return Err(wrong("the new name, which a job does not give")),
         "rename" => Change::Rename(of.as_text().ok_or_else(|| wrong("the new name"))?.into()),
         "currentdate" => match of.value() {
             Json::Bool(true) | Json::Any => Change::CurrentDate,

@@ -4,6 +4,7 @@
 
 mod actions;
 mod changes;
+mod definitions;
 mod documented;
 #[cfg(feature = "dynamodb")]
 mod dynamodb;

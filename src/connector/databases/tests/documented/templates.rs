@@ -2,7 +2,8 @@
 
 use super::{Declines, Differences, EVERY, Is, Outcomes, SQL};
 use crate::connector::databases::dialect::Dialect::{Dynamo, Mongo};
-use crate::connector::databases::tests::actions::{act, checked, defined};
+use crate::connector::databases::tests::actions::{act, defined};
+use crate::connector::databases::tests::definitions::checked;
 use crate::connector::databases::tests::support::TestDatabase;
 use crate::resources::{ActionVerb, DatabaseAction};
 
