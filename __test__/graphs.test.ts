@@ -40,6 +40,21 @@ describe('graphs', () => {
     }
   });
 
+  it('are refused by the constructor where a template holds a wrong value', async () => {
+    for (const [action, said] of [
+      [{ operation: 'FIND_NODES', template: { limit: 'x' } }, 'template.limit: must be an integer'],
+      [{ operation: 'FIND_RELATIONSHIPS', template: { type: 'T', direction: 'UP' } }, 'template.direction: '],
+      [{ operation: 'UPDATE_NODE', template: { id: 1, properties: { n: { $inc: 'x' } } } }, '$inc must have a number'],
+      [{ operation: 'DELETE_NODE', template: { labels: ['L'] } }, 'the filter is empty'],
+    ] as const) {
+      const actions = [{ tag: 'a', ...action }] as unknown as NonNullable<Graph['actions']>;
+      const envs = [{ slug: env, connection_url: 'bolt://127.0.0.1:7687' }];
+      const refused = await rejection(() => instance({ type: 'neo4j', actions, envs }));
+      expect(refused.code).toBe('VALIDATION_ERROR');
+      expect(refused.message).toContain(said);
+    }
+  });
+
   it.skipIf(!url)('actions take values, and literals are no operators', async () => {
     const label = `T${randomUUID().replaceAll('-', '')}`;
     const ductape = neo4j([

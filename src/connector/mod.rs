@@ -64,5 +64,8 @@ pub fn definitions(
 /// What is wrong with definitions that only their connectors can tell.
 #[must_use]
 pub fn problems(resources: &Resources) -> Vec<Problem> {
-    databases::problems(resources)
+    let mut problems = databases::problems(resources);
+    #[cfg(feature = "graphs")]
+    problems.extend(graphs::problems(resources));
+    problems
 }

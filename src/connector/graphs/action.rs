@@ -3,12 +3,12 @@
 //! Invariant: what a job provides is only ever a value, never a name, an operator or Cypher.
 
 use super::operation::Operation;
-use super::request;
+use super::{build, filter, request};
 use crate::clock::{Clock, SystemClock};
 use crate::connector::Failure;
 use crate::connector::databases::json::Json;
 use crate::engine::inputs::ExpressionResolver;
-use crate::resources::{GraphAction, Placeholder, Text};
+use crate::resources::{GraphAction, GraphKind, Placeholder, Text};
 use crate::text::spelling::{suggestion, truncated};
 
 /// The texts of an action with its secrets and expressions resolved.
@@ -56,10 +56,72 @@ pub(super) fn operation(action: &GraphAction, templates: &Templates, input: &Jso
         )));
     };
     reject_unused(given, templates)?;
-    let source = Source {
-        input,
-        defaults: templates.defaults.as_ref(),
+    filled(
+        action,
+        templates,
+        &Source {
+            input,
+            defaults: templates.defaults.as_ref(),
+            checking: false,
+        },
+    )
+}
+
+/// Checks a definition as jobs would use it: what holds no placeholder and no expression is known.
+pub(super) fn check(action: &GraphAction, kind: GraphKind) -> Result<(), Failure> {
+    let read = |text: &Text| Json::read(text.as_written());
+    let templates = Templates {
+        template: read(&action.template)?,
+        filter: action.filter.as_ref().map(read).transpose()?,
+        defaults: None,
     };
+    let source = Source {
+        input: &Json::Null,
+        defaults: None,
+        checking: true,
+    };
+    if let (Some(filter), None) = (&templates.filter, &action.query) {
+        let read = source.fill(filter).and_then(|filter| filter::read(&filter));
+        read.map_err(|failure| placed("filterTemplate: ", failure))?;
+    }
+    let checked = filled(action, &templates, &source).and_then(|operation| build::plan(&operation, kind));
+    checked.map(|_| ()).map_err(|failure| in_definition(action, failure))
+}
+
+fn placed(place: &str, failure: Failure) -> Failure {
+    Failure {
+        message: format!("{place}{}", failure.message),
+        ..failure
+    }
+}
+
+/// A failure with its path in the definition in place of that in an input.
+fn in_definition(action: &GraphAction, failure: Failure) -> Failure {
+    let Some(rest) = failure.message.strip_prefix("input.") else {
+        return if action.query.is_some() {
+            failure
+        } else {
+            placed("template: ", failure)
+        };
+    };
+    let place = match (&action.query, &action.filter) {
+        (Some(_), _) => "",
+        (None, Some(_)) if rest.starts_with("where:") => {
+            return Failure {
+                message: rest.replacen("where", "filterTemplate", 1),
+                ..failure
+            };
+        }
+        _ => "template.",
+    };
+    Failure {
+        message: format!("{place}{rest}"),
+        ..failure
+    }
+}
+
+/// The operation of an action, with the values of a source.
+fn filled(action: &GraphAction, templates: &Templates, source: &Source<'_>) -> Result<Operation, Failure> {
     // `raw` restricts queries of jobs; the text of an action comes from the definition.
     let read = |request| request::read(action.verb.operation(), &Json::Map(request), true);
     if let Some(query) = &action.query {
@@ -75,7 +137,9 @@ pub(super) fn operation(action: &GraphAction, templates: &Templates, input: &Jso
     let mut request: Vec<(Box<str>, Json)> = Vec::with_capacity(members.len() + 1);
     for (name, template) in members {
         let text = template.as_text().unwrap_or_default();
-        let left_out = OPTIONAL.contains(&&**name) && only_name(text).is_some_and(|name| source.find(name).is_none());
+        let left_out = !source.checking
+            && OPTIONAL.contains(&&**name)
+            && only_name(text).is_some_and(|name| source.find(name).is_none());
         if !left_out {
             request.push((name.clone(), source.fill(template)?));
         }
@@ -131,6 +195,8 @@ fn names<'t>(template: &'t Json, all: &mut Vec<&'t str>) {
 struct Source<'a> {
     input: &'a Json,
     defaults: Option<&'a Json>,
+    /// Whether a definition is checked, in which everything may yet get a value.
+    checking: bool,
 }
 
 impl Source<'_> {
@@ -159,6 +225,8 @@ impl Source<'_> {
     /// Fills the placeholders of a template.
     fn fill(&self, template: &Json) -> Result<Json, Failure> {
         Ok(match template {
+            // A secret, a time, a text around a value: known when the job runs.
+            Json::Text(text) if self.checking && (text.contains("{{") || text.contains('$')) => Json::Any,
             Json::Text(text) if text.contains("{{") => match only_name(text) {
                 // A string that is a single placeholder becomes the value itself, with its type.
                 Some(name) => Json::Literal(Box::new(self.value(name)?.clone())),

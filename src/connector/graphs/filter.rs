@@ -85,6 +85,9 @@ impl Filter {
 impl Reader {
     fn filter(&mut self, json: &Json, depth: usize) -> Result<Filter, Failure> {
         bounded(depth)?;
+        if *json.value() == Json::Any {
+            return self.is(&Name::read("property", "value")?, Predicate::Exists);
+        }
         let Json::Map(entries) = json.value() else {
             return Err(Failure::invalid(format!(
                 "a filter must be an object of properties, as in {{ expired: true }}, got {}",
@@ -196,7 +199,7 @@ impl Reader {
             )));
         }
         let text = || match value.value() {
-            Json::Text(_) => Ok(value.clone()),
+            Json::Text(_) | Json::Any => Ok(value.clone()),
             _ => Err(Failure::invalid(format!(
                 "{} must be a string, got {}",
                 truncated(key),
@@ -248,6 +251,9 @@ impl Reader {
     }
 
     fn existence(&mut self, name: &Name, key: &str, value: &Json, wanted: bool) -> Result<Filter, Failure> {
+        if *value.value() == Json::Any {
+            return self.is(name, Predicate::Exists);
+        }
         let Json::Bool(flag) = value.value() else {
             return Err(Failure::invalid(format!(
                 "{} must be true or false, got {}",
@@ -260,7 +266,10 @@ impl Reader {
     }
 
     fn between(&mut self, name: &Name, key: &str, value: &Json) -> Result<Filter, Failure> {
-        let ends = values(key, value)?;
+        let ends = match value.value() {
+            Json::Any => vec![Json::Any, Json::Any],
+            _ => values(key, value)?,
+        };
         let [low, high] = ends.as_slice() else {
             return Err(Failure::invalid(format!(
                 "{} must be a list of two values",
@@ -303,6 +312,9 @@ fn not(filter: Filter) -> Filter {
 }
 
 fn values(key: &str, value: &Json) -> Result<Vec<Json>, Failure> {
+    if *value.value() == Json::Any {
+        return Ok(vec![Json::Any]);
+    }
     let Json::List(values) = value.value() else {
         return Err(Failure::invalid(format!(
             "{} must be a list, got {}",

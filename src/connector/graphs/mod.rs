@@ -35,8 +35,29 @@ use self::server::Servers;
 use super::limits::DEFAULT_DATABASE_CONNECTIONS;
 use super::{Connector, Failure};
 use crate::engine::inputs::ExpressionResolver;
-use crate::resources::{Graph, GraphEnv, Text};
+use crate::error::Problem;
+use crate::resources::{Graph, GraphEnv, Resources, Text};
 use std::sync::Arc;
+
+/// What is wrong with actions, as far as it shows without a job.
+pub(super) fn problems(resources: &Resources) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (product, graph) in resources.graphs.iter() {
+        if !graph.kind.is_built_in() {
+            continue;
+        }
+        for action in &graph.actions {
+            if let Err(failure) = action::check(action, graph.kind) {
+                let message = format!(
+                    "action '{}' of the graph '{}' ({product}): {}",
+                    action.tag, graph.tag, failure.message
+                );
+                problems.push(Problem::new("resources", message));
+            }
+        }
+    }
+    problems
+}
 
 /// The connector of a graph in one environment; does not connect yet.
 pub(super) async fn open(

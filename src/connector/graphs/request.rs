@@ -110,6 +110,9 @@ pub(super) fn read(name: &str, input: &Json, raw: bool) -> Result<Operation, Fai
     }
 }
 
+/// Stands for a property whose name a job gives, while a definition is checked.
+const UNKNOWN: &str = "value";
+
 /// The fields of an input.
 struct InputFields<'a> {
     entries: &'a [(Box<str>, Json)],
@@ -153,6 +156,7 @@ impl<'a> InputFields<'a> {
         match self.get(&[name])?.map(|json| (json, json.value())) {
             None => Ok(false),
             Some((_, Json::Bool(flag))) => Ok(*flag),
+            Some((_, Json::Any)) => Ok(true),
             Some((json, _)) => Err(type_mismatch(name, "true or false", json)),
         }
     }
@@ -162,6 +166,8 @@ impl<'a> InputFields<'a> {
         let Some(json) = self.get(names)? else { return Ok(None) };
         let number = match json.value() {
             Json::Number(text) => text.parse::<i64>().ok(),
+            // The least that contradicts nothing.
+            Json::Any => Some(if name == "maxDepth" { most } else { least }),
             _ => None,
         };
         number
@@ -191,7 +197,7 @@ impl<'a> InputFields<'a> {
                 "input.{name}: may have at most {MAX_COLUMNS} entries"
             )));
         }
-        for entry in list {
+        for entry in list.iter().filter(|entry| *entry.value() != Json::Any) {
             let text = entry.as_text().ok_or_else(|| type_mismatch(name, expected, entry))?;
             let checked = Name::read(what, text)?;
             if !read.contains(&checked) {
@@ -259,9 +265,11 @@ impl<'a> InputFields<'a> {
         for entry in list.iter().take(MAX_COLUMNS) {
             match entry.value() {
                 Json::Text(text) => order.push((Name::read("property", text)?, false)),
+                Json::Any => {}
                 Json::Map(entries) => {
                     for (name, direction) in entries {
                         let descending = match direction.as_text() {
+                            _ if *direction.value() == Json::Any => false,
                             Some(text) if text.eq_ignore_ascii_case("asc") => false,
                             Some(text) if text.eq_ignore_ascii_case("desc") => true,
                             _ => return Err(Failure::invalid("input.orderBy: a direction must be 'asc' or 'desc'")),
@@ -285,6 +293,9 @@ impl<'a> InputFields<'a> {
         let Some(json) = self.get(&["direction"])? else {
             return Ok(default);
         };
+        if *json.value() == Json::Any {
+            return Ok(default);
+        }
         let word = json.as_text().map(simplified);
         match word.as_deref() {
             Some("outgoing" | "out") => Ok(Direction::Outgoing),
@@ -302,8 +313,10 @@ impl<'a> InputFields<'a> {
         let Some(json) = self.get(names)? else {
             return Ok(Vec::new());
         };
-        let Json::Map(entries) = json.value() else {
-            return Err(type_mismatch(name, "an object of properties and values", json));
+        let entries = match json.value() {
+            Json::Map(entries) => entries.as_slice(),
+            Json::Any => return Ok(vec![(Name::read("property", UNKNOWN)?, Json::Any)]),
+            _ => return Err(type_mismatch(name, "an object of properties and values", json)),
         };
         bounded_properties(name, entries)?;
         let literal = matches!(json, Json::Literal(_));
@@ -353,8 +366,10 @@ impl<'a> InputFields<'a> {
         let Some(json) = self.get(names)? else {
             return Ok(Vec::new());
         };
-        let Json::Map(entries) = json.value() else {
-            return Err(type_mismatch(name, "an object of properties and values", json));
+        let entries = match json.value() {
+            Json::Map(entries) => entries,
+            Json::Any => return Ok(vec![(UNKNOWN.into(), Json::Any)]),
+            _ => return Err(type_mismatch(name, "an object of properties and values", json)),
         };
         bounded_properties(name, entries)?;
         let literal = matches!(json, Json::Literal(_));
@@ -427,7 +442,7 @@ fn change_of(name: &str, key: &str, value: &Json) -> Result<Change, Failure> {
 
 fn read_change(operator: &str, operand: &Json) -> Result<Change, Failure> {
     let number = || match operand.value() {
-        Json::Number(_) => Ok(operand.clone()),
+        Json::Number(_) | Json::Any => Ok(operand.clone()),
         _ if value::is_typed(operand) => Ok(operand.clone()),
         _ => Err(Failure::invalid(format!(
             "{} must have a number, got {}",
@@ -474,6 +489,7 @@ fn read_id(name: &str, json: &Json) -> Result<Id, Failure> {
             text.parse().ok().map(Id::Number)
         }
         Json::Text(text) if !text.is_empty() => Some(Id::Element(text.clone())),
+        Json::Any => Some(Id::Number(0)),
         _ => None,
     };
     id.ok_or_else(|| type_mismatch(name, "the `id` or the `elementId` of a result", json))

@@ -94,6 +94,9 @@ pub(super) fn property(name: &str, json: &Json) -> Result<Term, Failure> {
 
 fn scalar(name: &str, json: &Json) -> Result<Term, Failure> {
     let refused = |what: &str| Failure::invalid(format!("the value of '{}' {what}", truncated(name)));
+    if holds_any(json) {
+        return Ok(Term::Value(Value::Null));
+    }
     let Some((kind, inner)) = typed(json) else {
         return Ok(Term::Value(match json.value() {
             Json::Null => Value::Null,
@@ -138,6 +141,15 @@ fn scalar(name: &str, json: &Json) -> Result<Term, Failure> {
         ),
         _ => Term::Value(exact(kind, json, inner).ok_or_else(|| refused(&format!("has a {kind} that is none")))?),
     })
+}
+
+/// Whether it, or what makes up a value of a type, is what a job will give.
+fn holds_any(json: &Json) -> bool {
+    match json.value() {
+        Json::Any => true,
+        Json::Map(entries) => entries.iter().any(|(_, value)| holds_any(value)),
+        _ => false,
+    }
 }
 
 /// `$bytes`, `$integer` and `$float`.
@@ -185,7 +197,7 @@ fn number(text: &str) -> Option<Value> {
 
 /// A parameter of a query that somebody else wrote: any JSON.
 pub(super) fn parameter(name: &str, json: &Json) -> Result<Value, Failure> {
-    if let Some((kind, inner)) = typed(json) {
+    if let Some((kind, inner)) = typed(json).filter(|_| !holds_any(json)) {
         return exact(kind, json, inner).ok_or_else(|| {
             Failure::invalid(format!(
                 "input.params.{0}: {kind} is not there in parameters; write its function in the query, as in datetime(${0})",

@@ -77,6 +77,7 @@ impl InputFields<'_> {
     fn path_direction(&self) -> Result<Direction, Failure> {
         let directed = match self.get(&["directed"])? {
             None => None,
+            Some(json) if *json.value() == Json::Any => None,
             Some(_) => Some(self.flag("directed")?),
         };
         let direction = self.direction(match directed {

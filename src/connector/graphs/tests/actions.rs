@@ -5,7 +5,7 @@ use crate::connector::Failure;
 use crate::connector::databases::json::Json;
 use crate::connector::graphs::action::{self, Templates};
 use crate::engine::inputs::ExpressionResolver;
-use crate::resources::{GraphAction, GraphVerb};
+use crate::resources::{GraphAction, GraphKind, GraphVerb};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -193,6 +193,149 @@ async fn values_of_jobs_are_no_operators_and_missing_ones_are_named() {
     let missing = try_act(&graph, &delete, "{}").await.unwrap_err();
     assert!(missing.message.contains("{{name}}"), "{missing:?}");
     assert_eq!(graph.count().await, 1);
+}
+
+#[test]
+fn values_of_templates_are_checked_by_the_constructor() {
+    use GraphVerb::*;
+    let checked = |verb, template: &str, filter: Option<&str>| {
+        let action = GraphAction {
+            tag: "a".into(),
+            verb,
+            query: None,
+            template: template.into(),
+            filter: filter.map(Into::into),
+            defaults: None,
+        };
+        action::check(&action, GraphKind::Neo4j).map_err(|failure| failure.message)
+    };
+    let by_id = Some(r#"{"a":"{{a}}"}"#);
+    for (verb, template, filter, said) in [
+        (
+            FindNodes,
+            r#"{"limit":"x"}"#,
+            by_id,
+            "template.limit: must be an integer",
+        ),
+        (FindNodes, r#"{"orderBy":{"a":"up"}}"#, by_id, "template.orderBy: "),
+        (
+            FindNodes,
+            r#"{"where":{"a":{"$in":1}}}"#,
+            None,
+            "template: $in must be a list",
+        ),
+        (
+            FindNodes,
+            "{}",
+            Some(r#"{"a":{"$between":[1]}}"#),
+            "filterTemplate: $between",
+        ),
+        (FindNodes, "{}", Some(r#"{"a":{"$integer":"1.5"}}"#), "$integer"),
+        (
+            FindRelationships,
+            r#"{"type":"T","direction":"UP"}"#,
+            None,
+            "template.direction: ",
+        ),
+        (
+            UpdateNode,
+            r#"{"id":1,"properties":{"n":{"$inc":"x"}}}"#,
+            None,
+            "template: $inc must have a number",
+        ),
+        (
+            UpdateNode,
+            r#"{"labels":["L"],"properties":{"n":1}}"#,
+            None,
+            "all: true",
+        ),
+        (DeleteNode, r#"{"labels":["L"]}"#, None, "the filter is empty"),
+        (DeleteNode, r#"{"labels":["L"]}"#, Some("{}"), "the filter is empty"),
+        (DeleteRelationship, r#"{"type":"T"}"#, None, "the filter is empty"),
+        (CreateNode, r#"{"labels":["L"],"properties":{"a":[[1]]}}"#, None, "'a'"),
+        (FindNodeById, r#"{"id":true}"#, None, "template.id: "),
+        (
+            Traverse,
+            r#"{"startNodeId":1,"maxDepth":101}"#,
+            None,
+            "template.maxDepth: ",
+        ),
+        (
+            Traverse,
+            r#"{"startNodeId":1,"minDepth":3,"maxDepth":2}"#,
+            None,
+            "template.minDepth: ",
+        ),
+        (
+            ShortestPath,
+            r#"{"startNodeId":1,"endNodeId":2,"directed":"yes"}"#,
+            None,
+            "template.directed: ",
+        ),
+    ] {
+        let refused = checked(verb, template, filter).unwrap_err();
+        assert!(refused.contains(said), "{template} {filter:?}: {refused}");
+    }
+    for (verb, template, filter) in [
+        (
+            FindNodes,
+            r#"{"labels":["L"],"limit":"{{n}}","skip":"{{m}}","orderBy":{"a":"{{way}}"}}"#,
+            by_id,
+        ),
+        (FindNodes, r#"{"where":"{{where}}"}"#, None),
+        (
+            FindNodes,
+            r#"{"where":{"a":{"$in":"{{all}}","$between":"{{range}}","$like":"{{p}}%","$exists":"{{there}}","$gt":"$Now()"}}}"#,
+            None,
+        ),
+        (
+            FindNodes,
+            "{}",
+            Some(r#"{"$or":[{"a":{"$not":"{{a}}"}},{"at":{"$lt":{"$datetime":"{{at}}"}}}]}"#),
+        ),
+        (
+            UpdateNode,
+            r#"{"id":"{{id}}","properties":{"n":{"$inc":"{{by}}"},"l":{"$push":"{{x}}"},"p":{"$point":{"x":"{{x}}","y":1}}}}"#,
+            None,
+        ),
+        (UpdateNode, r#"{"id":"{{a}}:{{b}}","properties":"{{all}}"}"#, None),
+        (
+            DeleteNode,
+            r#"{"labels":["L"],"all":"{{all}}","detach":"{{detach}}"}"#,
+            None,
+        ),
+        (
+            MergeNode,
+            r#"{"matchProperties":"{{match}}","onCreate":{"at":"$Now()"}}"#,
+            None,
+        ),
+        (
+            FindRelationships,
+            r#"{"startNodeId":"{{id}}","direction":"{{way}}","where":{"a":1}}"#,
+            None,
+        ),
+        (
+            Traverse,
+            r#"{"startNodeId":"{{id}}","minDepth":3,"maxDepth":"{{depth}}","direction":"{{way}}"}"#,
+            None,
+        ),
+        (
+            ShortestPath,
+            r#"{"startNodeId":"{{a}}","endNodeId":"{{b}}","directed":"{{d}}","direction":"BOTH"}"#,
+            None,
+        ),
+    ] {
+        assert_eq!(checked(verb, template, filter), Ok(()), "{template} {filter:?}");
+    }
+    let query = GraphAction {
+        tag: "a".into(),
+        verb: Query,
+        query: Some("RETURN $a".into()),
+        template: r#"{"a":"{{a}}","b":[{"c":"{{c}}"}],"d":"$Secret{D}"}"#.into(),
+        filter: None,
+        defaults: None,
+    };
+    assert!(action::check(&query, GraphKind::Neo4j).is_ok());
 }
 
 #[tokio::test]
