@@ -263,7 +263,11 @@ fn fill_json(
             };
             used_names.extend(template.names().map(first));
             if let Some(name) = template.only_name() {
-                return Ok(lookup(values, name, path)?.get().to_owned());
+                let value = lookup(values, name, path)?.get();
+                if let Some(why) = template.refusal(name, value) {
+                    return Err(Failure::invalid(format!("{path}.{name}: {why}")));
+                }
+                return Ok(value.to_owned());
             }
             let filled = super::input::fill_required(&template, values, path)?;
             let mut quoted = String::new();
@@ -300,6 +304,22 @@ mod tests {
     fn missing_template_value_is_named() {
         let message = made(r#"{"a":["{{b}}"]}"#, r#"{"c":"payload"}"#).unwrap_err();
         assert!(message.starts_with("input.callback.body.b: is missing"), "{message}");
+    }
+
+    #[test]
+    fn placeholder_that_says_what_its_value_must_be_is_checked_in_a_body() {
+        let template = r#"{"n":"{{n:integer:1:5}}","text":"of {{name:string::4}}"}"#;
+        assert_eq!(
+            made(template, r#"{"n":5,"name":"ann"}"#).unwrap(),
+            r#"{"n":5,"text":"of ann"}"#
+        );
+        for (given, said) in [
+            (r#"{"n":6,"name":"ann"}"#, "n: must be at most 5"),
+            (r#"{"n":5,"name":"annabel"}"#, "name: must have at most 4 characters"),
+        ] {
+            let message = made(template, given).unwrap_err();
+            assert!(message.contains(said), "{message}");
+        }
     }
 
     #[test]

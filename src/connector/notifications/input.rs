@@ -310,6 +310,21 @@ mod tests {
     }
 
     #[test]
+    fn placeholder_that_says_what_its_value_must_be_is_checked() {
+        let fill = |template, values| filled(template, values, Escaping::Text);
+        assert_eq!(
+            fill("{{n:integer:1:5}} for {{name:string::4}}", r#"{"n":5,"name":"ann"}"#),
+            Ok("5 for ann".into())
+        );
+        assert_eq!(
+            fill("{{n:integer:1:5}}", r#"{"n":6}"#),
+            Err("input.x.n: must be at most 5".into())
+        );
+        let long = fill("{{name:string::4}}", r#"{"name":"s3cret"}"#).unwrap_err();
+        assert_eq!(long, "input.x.name: must have at most 4 characters, got 6");
+    }
+
+    #[test]
     fn filled_values_are_escaped_only_in_html() {
         let values = r#"{"a":"<b>&\"'</b>","n":12345678901234567890.10,"t":true,"in":{"ner":{"x":"ü"}},"d.t":"dot"}"#;
         let text = "{{a}} {{n}} {{t}} {{in.ner.x}} {{d.t}}";
