@@ -11,10 +11,13 @@ const instance = `
   const ductape = new Ductape({ store: process.argv[1], product: 'shop', env: 'test' });
 `;
 
-/** The script ended with this code, and wrote nothing to standard error. */
+/** The script ended with this code, and wrote nothing to standard error but what is said of work that it leaves. */
 async function endsWith(child: Program, code: number): Promise<number> {
   const ended = await child.ended;
-  expect([ended.code, ended.signal, child.stderr()]).toEqual([code, null, '']);
+  const errors = child
+    .stderr()
+    .replace(/^ductape: this process ends while jobs wait that it has handlers for: .*\n/, '');
+  expect([ended.code, ended.signal, errors]).toEqual([code, null, '']);
   return ended.at;
 }
 

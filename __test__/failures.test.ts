@@ -1,6 +1,8 @@
 // What is seen of jobs that fail: the log, and what is kept of an error.
 import { randomBytes } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
+import { existsSync, statSync } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { Ductape, type IJobListFilter, type IRunError } from './support/ductape.js';
@@ -9,6 +11,7 @@ import {
   env,
   eventually,
   job,
+  nextTurn,
   problemPaths,
   product,
   recordingLogger,
@@ -16,6 +19,7 @@ import {
   temporaryStore,
   waitForFirstRun,
 } from './support/instances.js';
+import { script } from './support/processes.js';
 import { sharedStores } from './support/stores.js';
 
 const fastRetry = { initialDelay: 1, maxDelay: 1 };
@@ -312,5 +316,104 @@ describe.each(stores)('a recurring job whose runs fail, on $kind', ({ make, unav
       const error = await rejection(ductape.jobs.list(filter as never));
       expect([error.code, problemPaths(error)]).toEqual(['VALIDATION_ERROR', Object.keys(filter)]);
     }
+  });
+});
+
+describe('a process that ends', () => {
+  const beginning = (options = '') => `
+    import Ductape from 'ductape';
+    const ductape = new Ductape({ product: 'shop', env: 'test', store: process.argv.at(-1)${options} });
+    ductape.features.define('nightly', () => new Promise(() => {}));`;
+  const dispatch = (more = '') => `await ductape.features.dispatch({ tag: 'nightly', input: {}${more} });`;
+  const told = async (text: string) => {
+    const child = script(text, [await temporaryStore()]);
+    expect((await child.ended).code).toBe(0);
+    return child.stderr();
+  };
+
+  it('while its own handler waits, without start, is warned about once, with what to do', async () => {
+    const warning =
+      /^ductape: this process ends while jobs wait that it has handlers for: call `await ductape\.start\(\)`.*`await ductape\.drain\(\)`.*\n$/;
+    expect(await told(`${beginning()} ${dispatch()} ${dispatch()}`)).toMatch(warning);
+    expect(await told(`${beginning()} ${dispatch(", schedule: { cron: '0 3 * * *' }")}`)).toMatch(warning);
+  });
+
+  it.each([
+    ['with close', beginning(), `${dispatch()} await ductape.close({ timeout: 0 });`],
+    ['after a drain', beginning(), `${dispatch(", schedule: { cron: '0 3 * * *' }")} await ductape.drain();`],
+    ['and dispatches only', beginning(', worker: false'), dispatch()],
+    ['without a dispatch', beginning(), ''],
+  ])('%s is not', async (_name, before, after) => {
+    expect(await told(`${before} ${after}`)).toBe('');
+  });
+});
+
+it('handlers that wait for jobs which need their slots are warned about once', { timeout: 30_000 }, async () => {
+  const logger = recordingLogger();
+  const ductape = create({ logger, worker: { concurrency: 2 } });
+  ductape.features.define('child', () => 'done');
+  ductape.features.define('parent', async ({ signal }) => {
+    const child = await ductape.features.dispatch(job('child'));
+    const aborted = new Promise((resolve) => signal.addEventListener('abort', resolve));
+    await Promise.race([ductape.jobs.wait(child.job_id), aborted]);
+  });
+  await ductape.features.dispatchMany([job('parent'), job('parent'), job('parent')]);
+  await eventually(() => expect(logger.messagesAt('warn')).not.toEqual([]), 20_000);
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  expect(logger.messagesAt('warn')).toEqual([
+    expect.stringMatching(
+      /^ductape: all 2 slots of this process have been taken for 5 s, while 2 calls of jobs\.wait wait, one of them for job \S+ \(features child \(shop, test\)\), which needs a slot: .* Give `worker\.concurrency` more slots/,
+    ),
+  ]);
+});
+
+describe('a store on a disk that does not last', () => {
+  const hosts = [
+    'AWS_LAMBDA_FUNCTION_NAME',
+    'DYNO',
+    'RENDER',
+    'FLY_APP_NAME',
+    'RAILWAY_ENVIRONMENT_ID',
+    'KUBERNETES_SERVICE_HOST',
+  ];
+  const warnings = async (variable: string, store: string) => {
+    for (const host of hosts) vi.stubEnv(host, host === variable ? 'x' : '');
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const logger = recordingLogger();
+    const ductape = create({ store, logger });
+    await ductape.jobs.getStats();
+    await ductape.jobs.getStats();
+    await nextTurn();
+    return logger.messagesAt('warn');
+  };
+  const isSameDisk = (path: string) => statSync(path).dev === statSync('/').dev;
+
+  it.skipIf(!isSameDisk(tmpdir()))('is warned about once, with what to do', async () => {
+    for (const [variable, name] of [
+      ['DYNO', 'a Heroku dyno'],
+      ['KUBERNETES_SERVICE_HOST', 'a Kubernetes container'],
+    ] as const) {
+      const store = await temporaryStore();
+      const told = await warnings(variable, store);
+      expect(told).toHaveLength(1);
+      expect(told[0]).toContain(`${store.slice('sqlite:'.length)} is on the disk of ${name}, which is lost`);
+      expect(told[0]).toContain("`store: 'postgres://user:password@host/database'`, or a path on a volume");
+    }
+  });
+
+  it('is warned about when it is among the temporary files of a function', async () => {
+    const told = await warnings('AWS_LAMBDA_FUNCTION_NAME', await temporaryStore());
+    expect(told).toHaveLength(1);
+    expect(told[0]).toMatch(/is among the temporary files of AWS Lambda, which are lost/);
+  });
+
+  it('is not warned about elsewhere, in memory, or on a volume', async () => {
+    expect(await warnings('', await temporaryStore())).toEqual([]);
+    expect(await warnings('DYNO', 'memory:')).toEqual([]);
+    const volume = '/dev/shm';
+    if (!existsSync(volume) || isSameDisk(volume)) return;
+    const folder = await mkdtemp(join(volume, 'ductape-test-'));
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    expect(await warnings('FLY_APP_NAME', `sqlite:${join(folder, 'jobs.db')}`)).toEqual([]);
   });
 });

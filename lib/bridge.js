@@ -37,6 +37,10 @@ const MAX_TURN_MS = 4;
 /** Length of the JSON of one call, and `maxInputBytes` more: the event loop waits while it is written and handed over. */
 const MAX_CALL_CHARS = 64 * 1024 * 1024;
 
+const LEFT_WORK =
+  'this process ends while jobs wait that it has handlers for: call `await ductape.start()` to keep it running until `close()`, or ' +
+  '`await ductape.drain()` before its end to run what is due';
+
 class Bridge {
   #native;
   #logger;
@@ -64,6 +68,9 @@ class Bridge {
   /** Whether time passes by itself. */
   #timePasses;
   #ended = false;
+  #hasDispatched = false;
+  /** Whether nobody has said yet until when this process works: by `start`, `drain` or the end of the instance. */
+  #mayLeaveWork = true;
   #onShutDown;
 
   constructor(options) {
@@ -72,6 +79,7 @@ class Bridge {
     const [rest, secrets] = reported('options', () => [withInherited(given), withInherited(givenSecrets)]);
     this.#logger = resolveLogger(logger);
     this.#timePasses = rest.clock !== 'manual' && rest.clock?.manual !== true;
+    this.#mayLeaveWork = rest.worker !== false;
     const ignored = takeIgnoredOptions(rest);
     this.#maxChars = MAX_CALL_CHARS + (Number.isInteger(rest.maxInputBytes) ? rest.maxInputBytes : 0);
     const asksSecrets = typeof secrets === 'function';
@@ -160,6 +168,7 @@ class Bridge {
   }
 
   #sendDispatches(first, count, text) {
+    this.#hasDispatched = true;
     try {
       this.#native.dispatch(first, count, text);
     } catch (error) {
@@ -187,6 +196,7 @@ class Bridge {
       );
       // Dispatches made before the call cross before it.
       this.#dispatches.flush();
+      if (method === 'drain') this.#mayLeaveWork = false;
       const ticket = this.#addTicket({ resolve, reject });
       try {
         this.#native.call(ticket, method, text);
@@ -223,6 +233,7 @@ class Bridge {
 
   /** Keeps the event loop open, or lets it go. */
   hold(on) {
+    this.#mayLeaveWork = false;
     this.#native.hold(on);
   }
 
@@ -240,13 +251,20 @@ class Bridge {
     });
   }
 
-  /**
-   * Releases what is claimed and ends the threads; when the process `failed`, what it is executing counts a crash. Blocks for
-   * a bounded time.
-   */
-  shutDown(failed = false) {
+  /** Releases what is claimed and ends the threads. Blocks for a bounded time. */
+  shutDown() {
     this.#dispatches.flush();
-    this.#native.shutDown(failed);
+    this.#native.shutDown(false, false);
+  }
+
+  /**
+   * The same at the end of the process; when that `failed`, what it is executing counts a crash. Warns when jobs wait for its
+   * handlers, and nobody has said that it may end.
+   */
+  endWithProcess(failed) {
+    this.#dispatches.flush();
+    const leavesWork = this.#native.shutDown(failed, this.#mayLeaveWork && this.#hasDispatched && !failed);
+    if (leavesWork) this.log('warn', LEFT_WORK);
   }
 
   #shutDownWhenIdle() {

@@ -16,7 +16,7 @@ function shutDownOnExit(bridge) {
 
 function shutDownAll(code) {
   const failed = code !== 0 && code !== UNSETTLED_AWAIT;
-  for (const bridge of openBridges) bridge.shutDown(failed);
+  for (const bridge of openBridges) bridge.endWithProcess(failed);
   openBridges.clear();
 }
 

@@ -1,6 +1,7 @@
 //! Puts stores, engines and work in Rust together: the only module that opens a concrete store or connector.
 
 use crate::api::encryption_keys::{self, EncryptionKeys, KeySource, read_keys};
+use crate::api::ephemeral_disk::Host;
 use crate::api::instance::StoreOpener;
 use crate::api::options::{Durability, Options, StoreLocation};
 use crate::api::resources::check::{Connections, ResourceFilter, ResourceReport};
@@ -29,6 +30,7 @@ const KEY_SOURCE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Opens the store that the constructor's options name.
 pub struct ConfiguredStore {
     location: StoreLocation,
+    host: Option<Host>,
     durability: Durability,
     manual_clock: bool,
     store_timeout: Option<Duration>,
@@ -58,6 +60,7 @@ impl ConfiguredStore {
         let registry = Registry::new(definitions, &engine.expressions, Limits::default());
         Ok(Self {
             location: options.store.clone(),
+            host: options.host,
             durability: options.durability,
             manual_clock: engine.manual_clock,
             store_timeout: options.store_timeout,
@@ -100,6 +103,9 @@ impl ConfiguredStore {
         match &self.location {
             StoreLocation::Sqlite { path, default } => {
                 let store = self.open_sqlite(sqlite::Location::File(path.clone())).await?;
+                if let Some(warning) = self.host.and_then(|host| host.warning(path)) {
+                    self.logger.log(Level::Warn, &warning);
+                }
                 if *default {
                     ignore_in_git(path);
                 }

@@ -6,7 +6,7 @@ use super::filter::{
 };
 use super::metrics::stats_within;
 use super::view::{HistoryView, JobView, StatsView};
-use crate::engine::Engine;
+use crate::engine::{Engine, Level};
 use crate::error::{Error, ErrorCode, HandlerError, Problem, Result};
 use crate::model::{JobId, Route, RunStatus, Status};
 use crate::store::{HistoryEntry, HistoryPosition, JobRecord, JobSeq, ListFilter, RouteId, Stats};
@@ -27,6 +27,8 @@ const DEFAULT_HISTORY_LIMIT: i64 = 100;
 const MAX_HISTORY_LIMIT: i64 = 10_000;
 /// Longest time between two reads of a job that is waited for: another process may end it.
 const MAX_POLL_INTERVAL: Duration = Duration::from_millis(500);
+/// A call waits so long, and all slots are taken for so long, before that is worth a warning.
+const HELD_SLOTS_AFTER: Duration = Duration::from_secs(5);
 /// Shortest time between two reads, however often the store changes.
 const MIN_POLL_INTERVAL: Duration = Duration::from_millis(10);
 
@@ -323,6 +325,7 @@ pub async fn wait(engine: &Engine, id: &str, options: &str) -> Result<String> {
 async fn wait_for(engine: &Engine, id: &JobId, first: &JobRecord, timeout: Option<i64>) -> Result<String> {
     let until = timeout.and_then(|timeout| Instant::now().checked_add(Duration::from_millis(timeout.unsigned_abs())));
     let watched = engine.job_watchers.watch(first.job);
+    let began = Instant::now();
     let ended = async {
         let mut changes = engine.store.changes();
         loop {
@@ -332,6 +335,9 @@ async fn wait_for(engine: &Engine, id: &JobId, first: &JobRecord, timeout: Optio
             changes.mark_unchanged();
             if let Some(answer) = ended_run_result(engine, id, first).await? {
                 return Ok(answer);
+            }
+            if began.elapsed() >= HELD_SLOTS_AFTER {
+                warn_of_held_slots(engine, id).await;
             }
             tokio::select! {
                 () = ended_here => {}
@@ -348,6 +354,33 @@ async fn wait_for(engine: &Engine, id: &JobId, first: &JobRecord, timeout: Optio
     };
     engine.job_watchers.unwatch(first.job, watched);
     answer
+}
+
+/// Says once that handlers which wait for jobs may hold all slots that these jobs need. Who called is not known: as many calls wait as
+/// there are slots, and none has become free for long.
+async fn warn_of_held_slots(engine: &Engine, id: &JobId) {
+    let (_, slots) = engine.slot_usage();
+    let are_held = || {
+        let full_for = engine.in_flight.full_for(slots);
+        full_for.is_some_and(|full_for| full_for >= HELD_SLOTS_AFTER)
+    };
+    if slots == 0 || engine.job_watchers.waiting() < slots || engine.job_watchers.has_warned() || !are_held() {
+        return;
+    }
+    let Ok(now) = record(engine, id).await else { return };
+    let Ok(route) = route_of(engine, now.route).await else {
+        return;
+    };
+    if now.status == Status::Queued && engine.routing.find(&route).is_some() && engine.job_watchers.is_first_warning() {
+        let message = format!(
+            "all {slots} slots of this process have been taken for {} s, while {} calls of jobs.wait wait, one of them for job {id} \
+             ({route}), which needs a slot: if handlers made these calls, they wait for ever. Give `worker.concurrency` more slots than \
+             handlers can wait in, run the jobs in another process, or have the handlers end without waiting",
+            HELD_SLOTS_AFTER.as_secs(),
+            engine.job_watchers.waiting()
+        );
+        engine.logger.log(Level::Warn, &message);
+    }
 }
 
 fn wait_timeout_error(id: &JobId, timeout: Option<i64>) -> Error {

@@ -12,6 +12,7 @@ mod clock;
 mod dispatch;
 mod dispatch_fields;
 pub mod encryption_keys;
+pub mod ephemeral_disk;
 mod explain;
 mod expressions;
 mod fields;

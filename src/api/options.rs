@@ -3,6 +3,7 @@
 use super::clock;
 use super::dispatch::Defaults;
 use super::encryption_keys::{self, EncryptionKeys};
+use super::ephemeral_disk::Host;
 use super::fields::{Fields, MAX_SAFE_INTEGER};
 use super::outbound::read_outbound;
 use super::resources::read_resources;
@@ -61,6 +62,8 @@ pub struct Options {
     pub defaults: Defaults,
     /// Where jobs live.
     pub store: StoreLocation,
+    /// The host of the process, if its disk does not last.
+    pub host: Option<Host>,
     /// Where a manual clock begins, ms; `None`: at the time of the system.
     pub clock_at: Option<Millis>,
     /// When a dispatch counts as stored.
@@ -119,6 +122,7 @@ pub fn read_options(text: &str, environment: &[(String, String)]) -> Result<Opti
     Ok(Options {
         defaults,
         store: store.unwrap_or(StoreLocation::Memory(None)),
+        host: Host::of(environment),
         durability,
         clock_at: clock.at,
         store_timeout: store_timeout.map(|ms| Duration::from_millis(ms.unsigned_abs())),

@@ -2,6 +2,7 @@
 
 use super::engine::{Engine, FLUSH_TIMEOUT};
 use super::handler::AbortReason;
+use crate::cron::MAX_INSTANT_MS;
 use crate::error::Result;
 use serde::Serialize;
 use std::sync::Arc;
@@ -13,6 +14,9 @@ use tokio::time::Instant;
 const MAX_COUNTED_RUNS: usize = 100_000;
 /// Longest pause between two looks at whether all is done: due runs may be claimed by another process, which nobody tells us.
 const DRAIN_POLL_INTERVAL: Duration = Duration::from_millis(10);
+
+/// Longest time in which attempts that nobody will answer are handed back.
+const HANDED_BACK_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// What a drain did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -63,6 +67,16 @@ impl Engine {
             released: after.released - before.released,
             remaining,
         })
+    }
+
+    /// Whether runs wait that this process has a handler for, now or for a later time. To be asked when the process ends: nothing is
+    /// claimed any more.
+    pub async fn leaves_work(&self) -> bool {
+        self.gate.close().await;
+        // What handlers did not finish is handed back, and waits as well.
+        self.in_flight.abort_all(&AbortReason::Closed);
+        self.wait_finished(Some(Instant::now() + HANDED_BACK_TIMEOUT)).await;
+        self.in_flight.total_busy() > 0 || self.count_due(MAX_INSTANT_MS).await.is_ok_and(|waiting| waiting > 0)
     }
 
     /// Waits until nothing that was due is left. `false`: time ran out.

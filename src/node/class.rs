@@ -8,6 +8,7 @@ use super::protocol::{NoRetry, NoteKind, error_json, kinds_json};
 use super::secrets::JsSecrets;
 use super::waker::JsWaker;
 use crate::api::encryption_keys::KeySource;
+use crate::api::ephemeral_disk;
 use crate::api::intake::DispatchBatch;
 use crate::api::options::{SECRET_VARIABLE_PREFIX, SERVERLESS_VARIABLES, read_options};
 use crate::api::{Instance, read_handler};
@@ -73,7 +74,9 @@ impl Ductape {
         let instance = Instance::new(options, logger, announcer, Box::new(opener));
         let instance_runtime = InstanceRuntime::new(instance, queue);
         let for_hook = Arc::clone(&instance_runtime);
-        env.add_env_cleanup_hook(for_hook, |instance_runtime| instance_runtime.shut_down(false))?;
+        env.add_env_cleanup_hook(for_hook, |instance_runtime| {
+            instance_runtime.shut_down(false, false);
+        })?;
         Ok(Self {
             instance_runtime,
             secrets,
@@ -86,7 +89,8 @@ impl Ductape {
     #[napi]
     pub fn environment_names() -> Vec<String> {
         let names = SERVERLESS_VARIABLES.iter().map(|(name, _)| (*name).to_owned());
-        names.chain(["DUCTAPE_STORE".to_owned()]).collect()
+        let hosts = ephemeral_disk::HOSTS.iter().map(|(name, _)| (*name).to_owned());
+        names.chain(hosts).chain(["DUCTAPE_STORE".to_owned()]).collect()
     }
 
     /// Prefix of the environment variables that hold secrets.
@@ -243,10 +247,10 @@ impl Ductape {
     }
 
     /// The process ends: hands back what is claimed and ends the threads. `failed`: it ends by a failure, so that what it is
-    /// executing counts a crash. Blocks for a bounded time.
+    /// executing counts a crash. With `asks` it says whether jobs wait that this process could run. Blocks for a bounded time.
     #[napi]
-    pub fn shut_down(&self, failed: bool) {
-        self.instance_runtime.shut_down(failed);
+    pub fn shut_down(&self, failed: bool, asks: bool) -> bool {
+        self.instance_runtime.shut_down(failed, asks)
     }
 
     /// The instance's time, ms since the epoch.

@@ -166,8 +166,8 @@ impl InstanceRuntime {
     }
 
     /// The environment ends: hands back what is claimed and ends the threads, within a bounded time. `failed`: what is being
-    /// executed counts a crash.
-    pub fn shut_down(&self, failed: bool) {
+    /// executed counts a crash. With `asks` it says whether jobs wait that this process could run.
+    pub fn shut_down(&self, failed: bool, asks: bool) -> bool {
         if failed {
             self.instance.process_fails();
         }
@@ -177,18 +177,25 @@ impl InstanceRuntime {
             self.pending.drop_all();
         }
         let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(threads) = threads else { return };
+        let Some(threads) = threads else { return false };
         let instance = Arc::clone(&self.instance);
-        threads.runtime.block_on(async move {
+        let leaves_work = threads.runtime.block_on(async move {
+            let mut leaves_work = false;
             let intake = Arc::clone(&threads.intake);
             let ended = async {
                 // Dispatches that wait for a secret must not keep what is claimed from being handed back.
                 let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT / 2, intake.wait_until_empty()).await;
+                if asks && let Ok(engine) = instance.engine().await {
+                    let asked = tokio::time::timeout(SHUTDOWN_TIMEOUT / 4, engine.leaves_work()).await;
+                    leaves_work = asked.unwrap_or(false);
+                }
                 let _ = instance.close(Some(Duration::ZERO)).await;
             };
             let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, ended).await;
+            leaves_work
         });
         threads.runtime.shutdown_timeout(THREAD_END_TIMEOUT);
+        leaves_work
     }
 }
 

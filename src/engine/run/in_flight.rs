@@ -246,6 +246,20 @@ impl InFlightAttempts {
         self.state().slots.busy()
     }
 
+    /// For how long none of the worker's slots has become free, if all `concurrency` of them are taken.
+    #[must_use]
+    pub fn full_for(&self, concurrency: usize) -> Option<Duration> {
+        let state = self.state();
+        if state.slots.busy() < concurrency {
+            return None;
+        }
+        let holds_slot = |entry: &&AttemptEntry| {
+            entry.lane == Lane::Jobs && entry.slot_sender.is_none() && !entry.never_started && !entry.has_ended
+        };
+        let held = state.entries.values().filter(holds_slot);
+        held.map(|entry| entry.started.elapsed()).min()
+    }
+
     /// Attempts whose handler is going, whatever slot they take.
     #[must_use]
     pub fn total_busy(&self) -> usize {
