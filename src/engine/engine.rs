@@ -19,7 +19,7 @@ use super::gathered_warnings::GatheredWarnings;
 use super::handler::{AbortReason, Level, Logger};
 use super::inputs::ResultCache;
 use super::maintain::clock_keeper::ClockKeeper;
-use super::maintain::figures_writer::{self, FiguresWriter};
+use super::maintain::figures_writer::FiguresWriter;
 use super::maintain::lease::LeaseKeeper;
 use super::maintain::outbox_relay::{OutboxRelay, OutboxRelayService};
 use super::maintain::registration::InstanceRegistration;
@@ -33,8 +33,7 @@ use super::run::preparer::Preparer;
 use super::run::progress_writer::{Notes, ProgressWriter};
 use super::run::unreadable::UnreadableRuns;
 use super::service::{Recovery, Service, ServiceFailure, Supervisor};
-use super::store_time;
-use crate::clock::{Clock, StoreClock};
+use crate::clock::Clock;
 use crate::error::{Error, ErrorCode, Result};
 use crate::store::{InstanceId, NoteKind, Store, Token};
 use async_trait::async_trait;
@@ -48,8 +47,6 @@ use tokio::time::Instant;
 pub(super) const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 /// Upper bound of the wait for the claim that is under way when the engine stops.
 const LAST_CLAIM_TIMEOUT: Duration = Duration::from_secs(1);
-/// A caller waits no longer than this for the store to tell the time.
-const MAX_CLOCK_WAIT: Duration = Duration::from_secs(1);
 /// Longest pause between two looks at whether all attempts have ended.
 const STOP_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -80,7 +77,7 @@ pub struct Engine {
     claimer: Arc<Claimer>,
     pub(super) outbox_relay: Arc<OutboxRelay>,
     pub(super) completions: Arc<Completions>,
-    context: Context,
+    pub(super) context: Context,
     executor: Arc<Executor>,
     notes: Arc<Notes>,
     registration: Arc<InstanceRegistration>,
@@ -229,45 +226,6 @@ impl Engine {
     /// Names, once each, the routes that have jobs waiting and nobody here to run them.
     pub async fn warn_unserved_routes(&self) {
         self.unserved.warn().await;
-    }
-
-    /// What was counted here.
-    #[must_use]
-    pub fn figures(&self) -> &FigureCounts {
-        &self.context.figures
-    }
-
-    /// Hands what was counted here to the store.
-    ///
-    /// # Errors
-    /// What the store says.
-    pub async fn flush_figures(&self) -> Result<()> {
-        figures_writer::flush(&self.context, &self.routes).await
-    }
-
-    /// Hands it over if that is overdue: nobody does so regularly in a process that only dispatches.
-    pub fn flush_overdue_figures(self: &Arc<Self>) {
-        if self.context.figures.is_overdue(self.clock.now()) {
-            let engine = Arc::clone(self);
-            // What the store does not take waits for the next time.
-            tokio::spawn(async move { engine.flush_figures().await });
-        }
-    }
-
-    /// Compares the clock with the store's, if that was last done over a second ago: nobody does so regularly in a process that only
-    /// dispatches.
-    pub async fn keep_clock(self: &Arc<Self>) {
-        if !self.clock.store_clock().is_some_and(StoreClock::sample_is_due) {
-            return;
-        }
-        let engine = Arc::clone(self);
-        // Goes on by itself when the store is slow to answer.
-        let asking = tokio::spawn(async move {
-            if let Some(clock) = engine.clock.store_clock() {
-                store_time::keep_clock(&*engine.store, clock, &*engine.logger).await;
-            }
-        });
-        let _ = tokio::time::timeout(MAX_CLOCK_WAIT, asking).await;
     }
 
     /// Refuses when the background work has failed too often to be started again.

@@ -11,6 +11,7 @@ pub mod concurrency;
 pub mod dispatch;
 pub mod entries;
 pub mod figures;
+pub mod last_runs;
 pub mod moves;
 pub mod processes;
 pub mod random_walk;
@@ -94,7 +95,6 @@ macro_rules! store_contract {
             a_series_ends_with_its_last_run,
             series_without_future_occurrences_completes_at_once,
             a_failed_run_does_not_end_its_series,
-            failures_in_a_row_are_shown_and_found,
             a_replaced_series_keeps_its_counts_and_history,
             a_replaced_series_moves_its_live_runs_to_the_new_route,
             ended_series_is_reopened,
@@ -189,6 +189,9 @@ macro_rules! store_contract {
             snoozed_runs_and_runs_of_series_are_brought_forward_to_be_due_at_once,
             what_was_set_by_a_right_clock_stays,
             more_than_one_step_of_waiting_runs_is_brought_forward,
+        });
+        $crate::store::contract::store_contract!(@tests $make, last_runs: {
+            failures_in_a_row_are_shown_and_found,
         });
         $crate::store::contract::store_contract!(@tests $make, figures: {
             figures_of_several_processes_are_added_up_by_minute_and_by_hour,

@@ -68,13 +68,14 @@ pub async fn figures_of_several_processes_are_added_up_by_minute_and_by_hour(s: 
 
 pub async fn figures_added_at_the_same_time_are_all_counted(s: &TestStore) {
     let routes: Vec<i64> = (0..40).collect();
-    let added = (0..8).map(|n| {
-        // Each in another order.
-        let mut minutes: Vec<_> = routes.iter().map(|route| minute(AT, *route, 1)).collect();
-        minutes.rotate_left(n * 5);
+    // Each in another order.
+    let add = |first: usize| {
+        let mut minutes: Vec<_> = routes.iter().map(|route| minute(AT, *route, 2)).collect();
+        minutes.rotate_left(first);
         s.store.add_figures(minutes)
-    });
-    for added in futures_util::future::join_all(added).await {
+    };
+    let (one, two, three, four) = tokio::join!(add(0), add(10), add(20), add(30));
+    for added in [one, two, three, four] {
         added.unwrap();
     }
     let found = sums(s, FigureSpan::Minute, (AT, AT), None).await;
