@@ -257,7 +257,10 @@ export type PublishDispatchInputs =
   | (Omit<IPublishDispatchInput, 'input'> & { input: { message: object } });
 
 /** What `ductape.databases.action` takes. */
-export type DBActionDispatchInputs = IDBActionDispatchInput | Renamed<IDBActionDispatchInput, 'event', 'action'>;
+export type DBActionDispatchInputs =
+  | IDBActionDispatchInput
+  | QualifiedDispatchInput<IDBActionDispatchInput, 'database'>
+  | Renamed<IDBActionDispatchInput, 'event', 'action'>;
 
 /** What `ductape.databases` takes. */
 export type DBOperationDispatchInputs =
@@ -267,6 +270,7 @@ export type DBOperationDispatchInputs =
 /** What `ductape.graphs.action` takes. */
 export type GraphActionDispatchInputs =
   | IGraphActionDispatchInput
+  | QualifiedDispatchInput<IGraphActionDispatchInput, 'graph'>
   | Renamed<IGraphActionDispatchInput, 'event', 'action'>;
 
 /** What `ductape.graphs` takes. */
@@ -466,6 +470,14 @@ export interface IDBActionDispatchInput extends IDispatchOptions {
   event: string;
   input: IDbActionRequest;
 }
+
+/** A dispatch whose event names its resource too. */
+export type QualifiedDispatchInput<Input, Resource extends string> = Omit<Input, Resource | 'event'> & {
+  [name in Resource]?: undefined;
+} & {
+  /** As in `'inventory-db:low'`. */
+  event: `${string}:${string}`;
+};
 
 /** Runs a database operation. */
 export interface IDBOperationDispatchInput extends IDispatchOptions {

@@ -116,6 +116,33 @@ describe('databases', () => {
     expect(await operate(ductape, 'find', {})).toEqual({ rows: [{ sku: 'a', n: 2 }], count: 1 });
   });
 
+  it('take events that name the database, and say which event is near a misspelt one', async () => {
+    const ductape = instance({
+      type: 'sqlite',
+      table: 'items',
+      envs: [{ slug: env, connection_url: await file() }],
+      actions: [
+        { tag: 'logs-db:make', operation: 'RAW_SQL', template: 'CREATE TABLE items (n INTEGER)' },
+        { tag: 'all', operation: 'QUERY' },
+      ],
+    });
+    const { action } = ductape.databases;
+    const made = await action.dispatch({ event: 'logs-db:make', input: {} });
+    await ductape.jobs.wait(made.job_id);
+    const read = await action.dispatch({ database: 'logs-db', event: 'logs-db:all', input: {} });
+    expect(await ductape.jobs.wait(read.job_id)).toEqual({ rows: [], count: 0 });
+    const misplaced = { database: 'logs-db', event: 'logs-db:all', input: {} } as never;
+    expect((await rejection(ductape.databases.dispatch(misplaced))).message).toContain(
+      'event: belongs to `databases.action.dispatch`',
+    );
+    const { job_id } = await action.dispatch({ database: 'logs-db', event: 'mkae', input: {} });
+    const { reasons } = await ductape.jobs.explain(job_id);
+    expect(reasons[0]).toMatchObject({ code: 'NO_HANDLER' });
+    expect(reasons[0]?.message).toContain("'mkae' is not known of 'logs-db'; did you mean `make`?");
+    action.handle({ event: 'logs-db:mkae' }, () => ({ own: true }));
+    expect(await ductape.jobs.wait(job_id)).toEqual({ own: true });
+  });
+
   it('are refused by the constructor where their type of database cannot do an action', async () => {
     const urls = { sqlite: 'app.db', dynamodb: 'dynamodb://eu-west-1', postgresql: 'postgres://localhost/app' };
     for (const [type, action, said] of [

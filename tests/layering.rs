@@ -80,6 +80,7 @@ const RULES: &[Rule] = &[
             "resources",
             "sessions",
             "store",
+            "text",
         ],
         &["async_trait", "ring", "serde", "serde_json", "tokio", "uuid"],
     ),

@@ -86,3 +86,10 @@ export const resources = defineResources({
     },
   ],
 });
+
+export async function qualifiedActions(ductape: Ductape): Promise<void> {
+  await ductape.databases.action.dispatch({ event: 'db:page', input: { limit: 25 } });
+  await ductape.graphs.action.dispatch({ event: 'graph:friends', input: { id: 1 } });
+  // @ts-expect-error: the event does not name the database.
+  await ductape.databases.action.dispatch({ event: 'page', input: {} });
+}

@@ -1,8 +1,9 @@
 //! From the JSON of a dispatch to a job that can be stored, or to every problem it has.
 
-use super::dispatch_fields::{AttemptOptions, aliases, known_fields};
+use super::dispatch_fields::{AttemptOptions, aliases, refuse_unknown_fields};
 use super::fields::{self, Fields, MAX_SAFE_INTEGER};
 use super::next_run::next_run;
+use super::qualified::{may_be_qualified, own_event, qualified_event};
 use super::{expressions, keys, request, schedule, storage};
 use crate::clock::Millis;
 use crate::engine::inputs::{ExpressionResolver, SessionVerifier};
@@ -183,7 +184,7 @@ impl<'a> DispatchReader<'a> {
         let (defaults, now) = (self.defaults, self.now);
         let mut fields = Fields::read(text, "")?;
         fields.take_aliases(aliases(namespace));
-        fields.refuse_unknown(known_fields(namespace));
+        refuse_unknown_fields(&mut fields, namespace);
         let route = self.route(&mut fields, namespace);
         let input = read_input(&mut fields, namespace, defaults);
         let attempts = AttemptOptions::read(&mut fields);
@@ -262,7 +263,7 @@ fn read_route(fields: &mut Fields<'_>, namespace: Namespace, defaults: &Defaults
     let product = with_default("product", &defaults.product);
     let env = with_default("env", &defaults.env);
     let names = namespace.target_fields();
-    let target: Vec<Box<str>> = match qualified_event(fields, namespace) {
+    let mut target: Vec<Box<str>> = match qualified_target(fields, namespace) {
         Some(target) => target.into(),
         None => {
             let named = names.iter().filter_map(|name| match *name {
@@ -275,6 +276,9 @@ fn read_route(fields: &mut Fields<'_>, namespace: Namespace, defaults: &Defaults
         }
     };
     (target.len() == names.len()).then_some(())?;
+    if let [resource, event] = target.as_mut_slice() {
+        *event = own_event(namespace, resource, std::mem::take(event));
+    }
     Some(Route {
         namespace,
         product: product?,
@@ -283,19 +287,16 @@ fn read_route(fields: &mut Fields<'_>, namespace: Namespace, defaults: &Defaults
     })
 }
 
-/// Broker and event of a dispatch whose event names the broker, as in `bus:orders`.
-fn qualified_event(fields: &mut Fields<'_>, namespace: Namespace) -> Option<[Box<str>; 2]> {
-    if namespace != Namespace::Events || fields.raw("broker").is_some() {
+/// Resource and event of a dispatch whose event names both, as in `bus:orders`.
+fn qualified_target(fields: &mut Fields<'_>, namespace: Namespace) -> Option<[Box<str>; 2]> {
+    let resource = namespace.target_fields().first().copied().unwrap_or_default();
+    if !may_be_qualified(namespace) || fields.raw(resource).is_some() {
         return None;
     }
     // What is wrong with it is said by whoever reads it next.
     let event: String = serde_json::from_str(fields.raw("event")?).ok()?;
-    let (broker, topic) = event.split_once(':')?;
-    if broker.is_empty() || topic.is_empty() {
-        return None;
-    }
-    let broker = broker.into();
-    Some([broker, required_tag(fields, "event")?])
+    let target = qualified_event(namespace, &event)?;
+    required_tag(fields, "event").map(|_| target)
 }
 
 fn required_tag(fields: &mut Fields<'_>, name: &str) -> Option<Box<str>> {

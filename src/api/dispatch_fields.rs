@@ -7,7 +7,7 @@ use crate::model::Namespace;
 pub const MAX_RETRIES: i64 = 1_000;
 
 /// All fields a dispatch of this namespace may have.
-pub(super) fn known_fields(namespace: Namespace) -> &'static [&'static str] {
+fn known_fields(namespace: Namespace) -> &'static [&'static str] {
     macro_rules! with_common {
         ($($target:literal),*) => {
             &[
@@ -28,6 +28,20 @@ pub(super) fn known_fields(namespace: Namespace) -> &'static [&'static str] {
         Namespace::Graphs => with_common!("graph", "operation"),
         Namespace::Webhooks => with_common!(),
     }
+}
+
+/// Refuses other fields than those that a dispatch of this namespace may have.
+pub(super) fn refuse_unknown_fields(fields: &mut Fields<'_>, namespace: Namespace) {
+    let known = known_fields(namespace);
+    let is_of_actions = matches!(namespace, Namespace::Databases | Namespace::Graphs);
+    if !is_of_actions || fields.raw("event").is_none() {
+        return fields.refuse_unknown(known);
+    }
+    fields.refuse_unknown(&[known, &["event"]].concat());
+    fields.problem(
+        "event",
+        format!("belongs to `{namespace}.action.dispatch`; here `operation` says what to do, as in 'find'"),
+    );
 }
 
 /// Other names of fields in the public documentation.

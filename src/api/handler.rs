@@ -2,6 +2,7 @@
 
 use super::dispatch::Defaults;
 use super::fields::{Fields, MAX_SAFE_INTEGER};
+use super::qualified::{own_event, qualified_event};
 use crate::engine::routing::Pattern;
 use crate::error::{Error, Result};
 use crate::model::Namespace;
@@ -18,6 +19,24 @@ pub struct HandlerRequest {
     pub concurrency: Option<usize>,
     /// Time that an attempt may take, ms.
     pub timeout: Option<i64>,
+}
+
+/// The fields of the target; an event may name its resource, too.
+fn target_of(namespace: Namespace, value: impl FnMut(&str) -> Option<Box<str>>) -> Vec<Option<Box<str>>> {
+    let mut target: Vec<Option<Box<str>>> = namespace.target_fields().iter().copied().map(value).collect();
+    if let [resource, Some(event)] = target.as_mut_slice() {
+        match resource {
+            Some(resource) => *event = own_event(namespace, resource, std::mem::take(event)),
+            // A topic has its broker in its name, whichever broker that is looked for at.
+            None if namespace == Namespace::Events => {}
+            None => {
+                if let Some([named, of_it]) = qualified_event(namespace, event) {
+                    (*resource, *event) = (Some(named), of_it);
+                }
+            }
+        }
+    }
+    target
 }
 
 /// Reads the target and the options of `handle`. An omitted product or env is the
@@ -41,7 +60,7 @@ pub fn read_handler(namespace: Namespace, target: &str, options: &str, defaults:
         namespace,
         product: value("product", defaults.product.as_ref()),
         env: value("env", defaults.env.as_ref()),
-        target: namespace.target_fields().iter().map(|name| value(name, None)).collect(),
+        target: target_of(namespace, |name| value(name, None)),
     };
     let mut options_fields = Fields::read(options, "options")?;
     options_fields.refuse_unknown(&["concurrency", "timeout"]);
@@ -58,4 +77,41 @@ pub fn read_handler(namespace: Namespace, target: &str, options: &str, defaults:
         concurrency,
         timeout,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn handler_of_an_action_may_name_its_resource_in_the_event() {
+        let target = |namespace, target: &str| {
+            let read = read_handler(namespace, target, "{}", &Defaults::default()).unwrap();
+            let fields: Vec<String> = read
+                .pattern
+                .target
+                .iter()
+                .map(|field| field.as_deref().unwrap_or("*").to_owned())
+                .collect();
+            fields.join(" ")
+        };
+        for (namespace, given, expected) in [
+            (Namespace::DatabaseActions, r#"{"event":"db:low"}"#, "db low"),
+            (
+                Namespace::DatabaseActions,
+                r#"{"database":"db","event":"db:low"}"#,
+                "db low",
+            ),
+            (
+                Namespace::GraphActions,
+                r#"{"graph":"g","event":"other:low"}"#,
+                "g other:low",
+            ),
+            (Namespace::DatabaseActions, r#"{"database":"db"}"#, "db *"),
+            (Namespace::DatabaseActions, r#"{"event":"low"}"#, "* low"),
+            (Namespace::Events, r#"{"event":"bus:orders"}"#, "* bus:orders"),
+        ] {
+            assert_eq!(target(namespace, given), expected, "{given}");
+        }
+    }
 }

@@ -28,6 +28,7 @@ mod next_run;
 mod opening;
 pub mod options;
 mod outbound;
+mod qualified;
 mod reasons;
 mod refusal;
 mod request;

@@ -8,6 +8,7 @@ use crate::engine::handler::Handler;
 use crate::expr::Literals;
 use crate::model::{Namespace, Route};
 use crate::store::RouteId;
+use crate::text::spelling::{suggestion, truncated};
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -139,6 +140,38 @@ impl Registrations {
         self.by_id.insert(registration.id, registration);
     }
 
+    /// What is said of a route that nobody here takes, but whose resource some take by other names: the nearest of these.
+    pub(super) fn nearest(&self, route: &Route) -> Option<Box<str>> {
+        let (event, resource) = route.target.split_last()?;
+        let fits = |wanted: &Option<Box<str>>, value: &str| wanted.as_deref().is_none_or(|wanted| wanted == value);
+        let name_of = |registration: &Arc<Registration>| -> Option<Box<str>> {
+            let pattern = &registration.pattern;
+            let (name, of) = pattern.target.split_last()?;
+            let is_of = pattern.namespace == route.namespace
+                && fits(&pattern.product, &route.product)
+                && fits(&pattern.env, &route.env)
+                && of
+                    .iter()
+                    .map(Option::as_deref)
+                    .eq(resource.iter().map(|value| Some(&**value)));
+            name.clone().filter(|_| is_of)
+        };
+        let mut known: Vec<Box<str>> = self.by_id.values().filter_map(name_of).collect();
+        let resource = resource.first().filter(|_| !known.is_empty())?;
+        known.sort_unstable();
+        known.dedup();
+        let names: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
+        let near = suggestion(event, &names);
+        Some(
+            format!(
+                "'{}' is not known of '{}'; {near}",
+                truncated(event),
+                truncated(resource)
+            )
+            .into(),
+        )
+    }
+
     /// Attempts at once in slots of the package's own, for one target each: what runs in them ends no process.
     pub(super) fn internal_concurrency(&self) -> usize {
         let internal = self
@@ -225,4 +258,72 @@ fn key_of_route(route: &Route, fixed: FixedFields) -> u64 {
         }
     }
     hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::handler::{AbortReason, Invocation};
+    use crate::store::Token;
+
+    struct NoopHandler;
+    impl Handler for NoopHandler {
+        fn call(&self, _: Invocation) {}
+        fn abort(&self, _: Token, _: &AbortReason) {}
+    }
+
+    #[test]
+    fn nearest_name_of_the_same_resource_is_told_of_a_route_that_nobody_takes() {
+        let mut registrations = Registrations::default();
+        for (id, resource, event) in [
+            (1, "db", Some("low")),
+            (2, "db", Some("sync")),
+            (3, "other", Some("lo")),
+            (4, "any", None),
+        ] {
+            registrations.add(Arc::new(Registration {
+                id,
+                pattern: Pattern {
+                    namespace: Namespace::DatabaseActions,
+                    product: Some("p".into()),
+                    env: None,
+                    target: vec![Some(resource.into()), event.map(Into::into)],
+                },
+                handler: Arc::new(NoopHandler),
+                concurrency: None,
+                timeout: None,
+                lane: Lane::Jobs,
+                built_in: true,
+                running: AtomicUsize::new(0),
+                running_by_route: None,
+            }));
+        }
+        let nearest = |namespace, product: &str, resource: &str, event: &str| {
+            registrations.nearest(&Route {
+                namespace,
+                product: product.into(),
+                env: "e".into(),
+                target: vec![resource.into(), event.into()],
+            })
+        };
+        let actions = Namespace::DatabaseActions;
+        assert_eq!(
+            nearest(actions, "p", "db", "lwo").as_deref(),
+            Some("'lwo' is not known of 'db'; did you mean `low`?")
+        );
+        let all = nearest(actions, "p", "db", "something-else").unwrap();
+        assert!(all.contains("low, sync") && !all.contains("lo,"), "{all}");
+        for (namespace, product, resource) in [
+            (Namespace::Databases, "p", "db"),
+            (actions, "q", "db"),
+            (actions, "p", "unknown"),
+            (actions, "p", "any"),
+        ] {
+            assert_eq!(
+                nearest(namespace, product, resource, "lwo"),
+                None,
+                "{product} {resource}"
+            );
+        }
+    }
 }

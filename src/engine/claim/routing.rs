@@ -189,13 +189,14 @@ impl Routing {
         self.state().left_to_handlers = left;
     }
 
-    /// Why a route is left to handlers, if a definition names it.
+    /// Why a route is left to handlers, if a definition names it, or what has nearly its name.
     #[must_use]
     pub fn why_left(&self, route: &Route) -> Option<Box<str>> {
         let state = self.state();
         let mut left = state.left_to_handlers.iter();
         left.find(|(pattern, _)| pattern.matches(route))
             .map(|(_, why)| why.clone())
+            .or_else(|| state.registrations.nearest(route))
     }
 
     /// Takes a handler away; attempts it has begun go on.
