@@ -5,7 +5,7 @@ set -eu
 target=${1:-cron}
 seconds=${2:-300}
 # Inputs need not be longer than what people write.
-case $target in cron) max_bytes=300 ;; dispatch) max_bytes=1200 ;; *) max_bytes=600 ;; esac
+case $target in cron) max_bytes=300 ;; dispatch) max_bytes=1200 ;; kafka) max_bytes=8000 ;; *) max_bytes=600 ;; esac
 case $target in mongodb | dynamodb) words=documents ;; *) words=$target ;; esac
 cd "$(dirname "$0")"
 mkdir -p "corpus/$target" "artifacts/$target"

@@ -15,6 +15,7 @@ const DEFAULT_MINUTES = {
   'fuzz-dynamodb': 5,
   'fuzz-graph': 5,
   'fuzz-bolt': 5,
+  'fuzz-kafka': 5,
   'fuzz-dispatch': 5,
   'fuzz-wire': 5,
   cron: 5,
@@ -39,6 +40,7 @@ const CHECKS = {
   'fuzz-dynamodb': fuzz('dynamodb', 'filters and other inputs of DynamoDB'),
   'fuzz-graph': fuzz('graph', 'inputs of graphs'),
   'fuzz-bolt': fuzz('bolt', 'what graphs answer'),
+  'fuzz-kafka': fuzz('kafka', 'what Kafka answers'),
   'fuzz-dispatch': fuzz('dispatch', 'dispatches of all namespaces'),
   'fuzz-wire': fuzz('wire', 'messages between JavaScript and Rust'),
   crash: {

@@ -43,3 +43,5 @@ mod webhook;
 pub use connector::fuzzing;
 #[cfg(all(fuzzing, feature = "graphs"))]
 pub use connector::graph_fuzzing;
+#[cfg(all(fuzzing, feature = "kafka"))]
+pub use connector::kafka_fuzzing;

@@ -28,6 +28,8 @@ mod test_support;
 #[cfg(test)]
 mod tests;
 
+#[cfg(all(fuzzing, feature = "kafka"))]
+pub use brokers::fuzzing as kafka_fuzzing;
 pub use call::Call;
 pub use contract::{Connector, Definition, LeftToHandlers, ResourceName, ServedTarget};
 #[cfg(fuzzing)]

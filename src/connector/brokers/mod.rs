@@ -63,6 +63,9 @@ mod tests;
 ))]
 mod tls;
 
+#[cfg(all(fuzzing, feature = "kafka"))]
+pub use kafka::fuzzing;
+
 use super::{Connector, Definition, Failure, LeftToHandlers, ResourceName, ServedTarget};
 use crate::engine::inputs::ExpressionResolver;
 use crate::engine::routing::Pattern;

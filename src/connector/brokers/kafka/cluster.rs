@@ -265,6 +265,13 @@ fn addresses(metadata: &Metadata) -> HashMap<i32, Address> {
     metadata.brokers.iter().map(address).collect()
 }
 
+/// Who leads the partitions of all topics, as they are kept.
+#[cfg(fuzzing)]
+pub(super) fn all_leaders(metadata: &Metadata) -> Vec<Vec<Option<Address>>> {
+    let by_id = addresses(metadata);
+    metadata.topics.iter().map(|topic| leaders(topic, &by_id)).collect()
+}
+
 fn leaders(topic: &TopicMetadata, by_id: &HashMap<i32, Address>) -> Vec<Option<Address>> {
     let mut leaders = vec![None; topic.leaders.len()];
     for (number, leader) in &topic.leaders {

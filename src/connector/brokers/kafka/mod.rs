@@ -10,6 +10,8 @@ mod bytes;
 mod cluster;
 mod connection;
 mod failure;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod node;
 mod producer;
 mod protocol;

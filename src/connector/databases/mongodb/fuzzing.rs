@@ -1,8 +1,9 @@
 //! What the fuzz target `mongodb` sees: the documents that an operation sends.
 
+use super::documents::projection;
 use super::filter::of_documents;
 use super::value::write_document;
-use super::{change, group, pipeline, projection, update};
+use super::{change, group, pipeline, update};
 use crate::connector::Failure;
 use crate::connector::databases::operation::Operation;
 use mongodb::bson::{Document, serialize_to_vec};
