@@ -66,8 +66,10 @@ pub fn definitions(
 /// What is wrong with definitions that only their connectors can tell.
 #[must_use]
 pub fn problems(resources: &Resources) -> Vec<Problem> {
-    let mut problems = databases::problems(resources);
-    #[cfg(feature = "graphs")]
-    problems.extend(graphs::problems(resources));
-    problems
+    let families = [
+        databases::problems(resources),
+        #[cfg(feature = "graphs")]
+        graphs::problems(resources),
+    ];
+    families.into_iter().flatten().collect()
 }

@@ -62,6 +62,10 @@ impl Operators {
     }
 
     /// A failure that may mean each of the operators: something of another type is stored. `found`: of which, if that is known.
+    #[cfg_attr(
+        not(any(feature = "mongodb", feature = "dynamodb")),
+        allow(dead_code, reason = "used by databases without SQL")
+    )]
     pub(super) fn not_fitting(&self, failure: Failure, found: Option<&str>) -> Failure {
         Self::told(self.0.iter(), failure, found)
     }
