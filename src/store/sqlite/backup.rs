@@ -46,7 +46,7 @@ pub(crate) fn restore(from: &Path, to: &Path) -> Result<()> {
     if to.exists() && !companion(&to, "-locks").is_dir() {
         file_header::refuse_foreign(&to)?;
     }
-    open::prepare_process();
+    open::prepare_process(&to);
     open::create_folder(to.parent().unwrap_or(&to))?;
     let locks = open::locks_folder(&to)?;
     // From here on nobody else opens it.

@@ -81,7 +81,7 @@ impl Contents {
 
 /// Asks SQLite, and leaves the log to its owner. What keeps SQLite from answering is reported when the store is opened.
 fn refuse_by_log(path: &Path) -> Result<()> {
-    open::prepare_process();
+    open::prepare_process(path);
     let Ok(connection) = open::connect(path) else {
         return Ok(());
     };

@@ -70,9 +70,9 @@ fn open_file(path: &Path) -> Result<(Connection, OpenedFile)> {
     static OPENING: Mutex<()> = Mutex::new(());
     let _one = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
 
-    prepare_process();
     let called = std::path::absolute(path).map_err(|e| file_error("find", path, e))?;
     let path = file_path::resolve(&called)?;
+    prepare_process(&path);
     check_target(&path)?;
     if path.exists() {
         check_writable(&path)?;
@@ -102,10 +102,12 @@ fn open_file(path: &Path) -> Result<(Connection, OpenedFile)> {
     ))
 }
 
-/// What must be done in a process before it opens the first file.
-pub(super) fn prepare_process() {
+/// What must be done in a process before it opens this file, which is called by its resolved name.
+pub(super) fn prepare_process(path: &Path) {
     #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
-    super::open_file_locks::install();
+    super::open_file_locks::install(path);
+    #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
+    let _ = path;
 }
 
 fn open_database(path: &Path) -> Result<Connection> {

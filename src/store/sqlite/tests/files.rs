@@ -392,3 +392,50 @@ async fn schema_that_is_migrated_while_open_is_no_longer_written_or_read() {
     drop(newer);
     store.close().await.unwrap();
 }
+
+/// SQLite keeps one account of the locks of a file for all connections of the process, which descriptors with locks of their own
+/// would make wrong: the second connection could never write.
+#[tokio::test]
+async fn other_databases_of_the_process_keep_the_locks_of_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("jobs.db"));
+    add(&store, "x").await.unwrap();
+    let path = folder.path().join("other.db");
+    let reader = rusqlite::Connection::open(&path).unwrap();
+    let writer = rusqlite::Connection::open(&path).unwrap();
+    writer.busy_timeout(std::time::Duration::ZERO).unwrap();
+    writer.execute_batch("CREATE TABLE t (n INTEGER)").unwrap();
+    let count = |connection: &rusqlite::Connection| -> i64 {
+        connection
+            .query_row("SELECT count(*) FROM t", [], |row| row.get(0))
+            .unwrap()
+    };
+    reader.execute_batch("BEGIN").unwrap();
+    assert_eq!(count(&reader), 0);
+    writer
+        .execute_batch("BEGIN IMMEDIATE; INSERT INTO t VALUES (1)")
+        .unwrap();
+    reader.execute_batch("COMMIT").unwrap();
+    writer.execute_batch("COMMIT").unwrap();
+    assert_eq!(count(&reader), 1);
+    store.close().await.unwrap();
+}
+
+/// Else another copy of SQLite in the process would let go of them by closing the file.
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+#[tokio::test]
+async fn locks_of_a_store_belong_to_its_own_descriptors() {
+    use rustix::fs::{FlockOperation, fcntl_lock};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    let store = open(&path);
+    add(&store, "x").await.unwrap();
+    let is_locked = || {
+        let file = std::fs::File::options().read(true).write(true).open(&path).unwrap();
+        fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive).is_err()
+    };
+    // Closed again each time.
+    assert!(is_locked() && is_locked());
+    store.close().await.unwrap();
+    assert!(!is_locked());
+}
