@@ -67,7 +67,7 @@ fn forget(fd: c_int) {
 }
 
 /// Replaces `open`: notes the descriptors of stores.
-unsafe extern "C" fn open_and_note(path: *const c_char, flags: c_int, mode: c_int) -> c_int {
+pub(super) unsafe extern "C" fn open_and_note(path: *const c_char, flags: c_int, mode: c_int) -> c_int {
     // SAFETY: passed on unchanged.
     let fd = unsafe { open(path, flags, mode) };
     // SAFETY: SQLite passes a text that ends with NUL.

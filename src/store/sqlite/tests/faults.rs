@@ -1,6 +1,8 @@
 //! What is said of disks that fail: system calls of SQLite that fail on demand, for the files of one test.
 #![allow(unsafe_code)] // Replacing system calls of SQLite's VFS is possible through its C interface only.
 
+use super::super::open::prepare_process;
+use super::super::open_file_locks::open_and_note;
 use super::super::{Location, SqliteConfig};
 use super::SqliteStore;
 use crate::error::{Error, ErrorCode};
@@ -28,7 +30,6 @@ static TURN: Mutex<()> = Mutex::new(());
 // SAFETY: functions of the C library, declared as they are.
 unsafe extern "C" {
     fn __errno_location() -> *mut c_int;
-    fn open(path: *const c_char, flags: c_int, mode: c_int) -> c_int;
     fn pread(fd: c_int, to: *mut c_void, bytes: usize, at: i64) -> isize;
     fn pwrite(fd: c_int, from: *const c_void, bytes: usize, at: i64) -> isize;
 }
@@ -57,7 +58,7 @@ unsafe extern "C" fn failing_open(path: *const c_char, flags: c_int, mode: c_int
         if fails(Call::Open, || CStr::from_ptr(path).to_string_lossy().into_owned()) {
             return -1;
         }
-        open(path, flags, mode)
+        open_and_note(path, flags, mode)
     }
 }
 
@@ -77,9 +78,11 @@ unsafe extern "C" fn failing_write(fd: c_int, from: *const c_void, bytes: usize,
     unsafe { pwrite(fd, from, bytes, at) }
 }
 
+/// In place of what stores install, which goes on behind it.
 fn install() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
+        prepare_process(Path::new("/"));
         // SAFETY: a null name asks for the default VFS, which lives as long as the process; the pointer type is SQLite's
         // own for any system call.
         unsafe {

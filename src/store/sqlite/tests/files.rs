@@ -420,22 +420,3 @@ async fn other_databases_of_the_process_keep_the_locks_of_sqlite() {
     assert_eq!(count(&reader), 1);
     store.close().await.unwrap();
 }
-
-/// Else another copy of SQLite in the process would let go of them by closing the file.
-#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
-#[tokio::test]
-async fn locks_of_a_store_belong_to_its_own_descriptors() {
-    use rustix::fs::{FlockOperation, fcntl_lock};
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("jobs.db");
-    let store = open(&path);
-    add(&store, "x").await.unwrap();
-    let is_locked = || {
-        let file = std::fs::File::options().read(true).write(true).open(&path).unwrap();
-        fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive).is_err()
-    };
-    // Closed again each time.
-    assert!(is_locked() && is_locked());
-    store.close().await.unwrap();
-    assert!(!is_locked());
-}
