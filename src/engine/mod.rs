@@ -23,6 +23,7 @@ pub mod manual;
 pub mod run;
 pub mod service;
 mod store_time;
+mod upkeep;
 
 pub use claim::incomputable::why_incomputable;
 pub use claim::routing::HandlerSpec;

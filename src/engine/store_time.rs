@@ -1,36 +1,12 @@
 //! Asks the store for its time, by which all processes that share it go.
 
-use super::engine::Engine;
 use super::handler::{Level, Logger};
 use crate::clock::{Clock, Millis, StoreClock, TimeSample};
 use crate::error::Result;
 use crate::store::Store;
-use std::sync::Arc;
-use std::time::Duration;
 
 /// How often a store is asked before its first time is taken as it came.
 const MAX_FIRST_SAMPLES: usize = 3;
-
-/// A caller waits no longer than this for the store to tell the time.
-const MAX_CLOCK_WAIT: Duration = Duration::from_secs(1);
-
-impl Engine {
-    /// Compares the clock with the store's, if that was last done over a second ago: nobody does so regularly in a process that only
-    /// dispatches.
-    pub async fn keep_clock(self: &Arc<Self>) {
-        if !self.clock.store_clock().is_some_and(StoreClock::sample_is_due) {
-            return;
-        }
-        let engine = Arc::clone(self);
-        // Goes on by itself when the store is slow to answer.
-        let asking = tokio::spawn(async move {
-            if let Some(clock) = engine.clock.store_clock() {
-                keep_clock(&*engine.store, clock, &*engine.logger).await;
-            }
-        });
-        let _ = tokio::time::timeout(MAX_CLOCK_WAIT, asking).await;
-    }
-}
 
 /// Before anything goes by the clock: sets it by that of the store, if both have to do with each other. Says so when the machine's
 /// own clock is wrong.

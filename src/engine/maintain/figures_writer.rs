@@ -1,15 +1,12 @@
 //! Hands what this process has counted to the store, once a minute and at its end, and deletes what is too old.
 
-use crate::engine::Engine;
 use crate::engine::claim::routes::Routes;
 use crate::engine::config::FigureRetention;
 use crate::engine::context::Context;
-use crate::engine::figures::FigureCounts;
 use crate::engine::handler::Level;
 use crate::engine::service::{Service, StopSignal};
 use crate::error::Result;
 use async_trait::async_trait;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Time between two flushes.
@@ -74,32 +71,11 @@ impl FiguresWriter {
     }
 }
 
-impl Engine {
-    /// What was counted here.
-    #[must_use]
-    pub fn figures(&self) -> &FigureCounts {
-        &self.context.figures
-    }
-
-    /// Hands what was counted here to the store.
-    ///
-    /// # Errors
-    /// What the store says; then it waits for the next time.
-    pub async fn flush_figures(&self) -> Result<()> {
-        flush(&self.context, &self.routes).await
-    }
-
-    /// Hands it over if that is overdue: nobody does so regularly in a process that only dispatches.
-    pub fn flush_overdue_figures(self: &Arc<Self>) {
-        if self.context.figures.is_overdue(self.clock.now()) {
-            let engine = Arc::clone(self);
-            // What the store does not take waits for the next time.
-            tokio::spawn(async move { engine.flush_figures().await });
-        }
-    }
-}
-
-async fn flush(context: &Context, routes: &Routes) -> Result<()> {
+/// Hands over what waits.
+///
+/// # Errors
+/// What the store says; then it waits for the next time.
+pub(in crate::engine) async fn flush(context: &Context, routes: &Routes) -> Result<()> {
     let figures = &context.figures;
     let dispatched = figures.dispatched_routes();
     let mut numbers = routes.numbers_of(&dispatched);
