@@ -82,7 +82,7 @@ pub(super) fn plan(operation: &Operation, dialect: Dialect, kinds: &Kinds) -> Re
             plan.raw = true;
             plan.statements.push(Statement {
                 sql: text.to_string(),
-                values: params.iter().cloned().map(BoundValue::any).collect(),
+                values: params.iter().cloned().zip(1..).map(BoundValue::parameter).collect(),
                 operators: Operators::default(),
             });
         }

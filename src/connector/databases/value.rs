@@ -117,11 +117,12 @@ pub(super) enum Scalar {
 }
 
 impl BoundValue {
-    pub(super) fn any(value: Json) -> Self {
+    /// A parameter of the user's own SQL, with its number.
+    pub(super) fn parameter((value, number): (Json, usize)) -> Self {
         Self {
             value,
             kind: Kind::Any,
-            place: None,
+            place: Some(format!("parameter ${number}").into()),
         }
     }
 
@@ -265,10 +266,11 @@ impl BoundValue {
             Kind::Json => "JSON",
             Kind::List => "a list",
         };
-        Failure::invalid(format!(
-            "a value does not fit its column, which takes {wanted}; got {}",
-            self.value.kind()
-        ))
+        let got = self.value.kind();
+        Failure::invalid(match self.kind {
+            Kind::Any => format!("the value must be {wanted}; got {got}"),
+            _ => format!("a value does not fit its column, which takes {wanted}; got {got}"),
+        })
     }
 }
 

@@ -250,7 +250,8 @@ impl Builder {
         let new = match change {
             Change::Set(json) => self.value(name, json)?,
             Change::Unset => "null".to_owned(),
-            Change::Increment(json) => format!("coalesce({of}, 0) + {}", self.value(name, json)?),
+            // `+` would append to a text or a list.
+            Change::Increment(json) => format!("coalesce({of}, 0) - (-{})", self.value(name, json)?),
             Change::Decrement(json) => format!("coalesce({of}, 0) - {}", self.value(name, json)?),
             Change::Multiply(json) => format!("coalesce({of}, 0) * {}", self.value(name, json)?),
             Change::Least(json) => {
@@ -261,14 +262,14 @@ impl Builder {
                 let value = self.value(name, json)?;
                 format!("CASE WHEN {of} >= {value} THEN {of} ELSE {value} END")
             }
-            Change::Push(json) => format!("coalesce({of}, []) + [{}]", self.value(name, json)?),
+            Change::Push(json) => format!("({}) + [{}]", list(&of), self.value(name, json)?),
             Change::Pull(json) => {
                 let value = self.value(name, json)?;
-                format!("[value IN coalesce({of}, []) WHERE value <> {value}]")
+                format!("[value IN ({}) WHERE value <> {value}]", list(&of))
             }
             Change::AddToSet(json) => {
-                let value = self.value(name, json)?;
-                format!("CASE WHEN {value} IN coalesce({of}, []) THEN {of} ELSE coalesce({of}, []) + [{value}] END")
+                let (value, list) = (self.value(name, json)?, list(&of));
+                format!("CASE WHEN {value} IN ({list}) THEN {of} ELSE ({list}) + [{value}] END")
             }
         };
         Ok(format!("{of} = {new}"))
@@ -373,6 +374,15 @@ pub(super) fn remaining_labels(id: &Id, kind: GraphKind, surplus: &[Name]) -> St
 }
 
 /// `:A:B`
+/// A property as a list, an empty one where it is not set. Of a number `size` fails, and of a text the subtraction: Cypher would take
+/// either for a list of itself.
+fn list(property: &str) -> String {
+    format!(
+        "CASE WHEN {property} IS NULL THEN [] WHEN size({property}) >= 0 AND NOT coalesce({property} STARTS WITH '', false) \
+         THEN {property} ELSE {property} - 1 END"
+    )
+}
+
 fn labels_of(labels: &[Name]) -> String {
     labels.iter().map(|label| format!(":{label}")).collect()
 }

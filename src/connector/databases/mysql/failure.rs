@@ -49,9 +49,25 @@ fn from_server(error: &ServerError) -> Failure {
             Some((_, key)) => format!("{what}, key {key}"),
             None => what.to_owned(),
         },
+        // The message may begin with the value, and names the column behind it.
+        1264 | 1265 | 1292 | 1366 | 1406 => match column(&error.message) {
+            Some(column) => format!("a value does not fit the column '{column}'"),
+            None => what.to_owned(),
+        },
         _ => what.to_owned(),
     };
     Failure::new(code, format!("MySQL: {message} ({})", error.code))
+}
+
+/// The column that a message names, as in `… for column 'n' at row 1` or ``… for column `db`.`t`.`n` at row 1``.
+fn column(message: &str) -> Option<&str> {
+    let (_, named) = message.rsplit_once(" for column ")?;
+    let (named, _) = named.rsplit_once(" at row ")?;
+    let name = match named.strip_suffix('`') {
+        Some(quoted) => quoted.rsplit_once('`')?.1,
+        None => named.strip_prefix('\'')?.strip_suffix('\'')?,
+    };
+    (!name.is_empty()).then_some(name)
 }
 
 fn meaning(number: u16) -> (ErrorCode, &'static str) {
@@ -76,5 +92,30 @@ fn meaning(number: u16) -> (ErrorCode, &'static str) {
         }
         1064 => (ErrorCode::ValidationError, "the SQL cannot be read"),
         _ => (ErrorCode::ValidationError, "the statement was refused"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::column;
+
+    #[test]
+    fn the_column_is_read_behind_whatever_the_value_says() {
+        let messages = [
+            ("Out of range value for column 'n' at row 1", Some("n")),
+            (
+                "Incorrect integer value: 'x' for column `shop`.`orders`.`total` at row 3",
+                Some("total"),
+            ),
+            (
+                "Incorrect integer value: ' for column 'secret' at row 9' for column `a`.`b`.`c` at row 1",
+                Some("c"),
+            ),
+            ("Truncated incorrect DOUBLE value: 'x'", None),
+            ("Data too long for column '' at row 1", None),
+        ];
+        for (message, expected) in messages {
+            assert_eq!(column(message), expected, "{message}");
+        }
     }
 }

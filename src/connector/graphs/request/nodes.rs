@@ -71,9 +71,10 @@ impl InputFields<'_> {
     pub(super) fn merge_node(&self) -> Result<Operation, Failure> {
         self.reject_unknown_fields(known::MERGE_NODE)?;
         let (labels, merge) = (self.labels()?, self.merge()?);
-        if labels.is_empty() && merge.matched.is_empty() {
+        if merge.matched.is_empty() {
             return Err(Failure::invalid(
-                "input.matchProperties: is missing, and so are `labels`: any node would be the one that is meant",
+                "input.matchProperties: is missing: every node with these labels would be the one that is meant; name the properties \
+                 by which it is known",
             ));
         }
         Ok(Operation::MergeNode { labels, merge })

@@ -154,6 +154,23 @@ async fn updates_merge_properties_and_know_operators() {
         )
         .await;
     assert_eq!(changed["node"]["properties"]["tags"], json!(["y"]));
+    // Cypher would append to a text or a list, and take a single value for a list of itself.
+    let odd = graph.node(r#"{"text":"7","list":[1],"number":2}"#).await;
+    for change in [
+        r#"{"text":{"$inc":1}}"#,
+        r#"{"list":{"$inc":1}}"#,
+        r#"{"text":{"$push":"x"}}"#,
+        r#"{"number":{"$push":1}}"#,
+        r#"{"number":{"$pull":1}}"#,
+        r#"{"text":{"$addToSet":"x"}}"#,
+    ] {
+        let input = format!(r#"{{"id":{odd},"properties":{change}}}"#);
+        assert_eq!(
+            graph.refusal("updateNode", &input).await.0,
+            "VALIDATION_ERROR",
+            "{change}"
+        );
+    }
     let all = graph
         .run(
             "updateNodes",
@@ -264,6 +281,15 @@ async fn merge_creates_once_and_changes_what_is_there() {
         graph.refusal("mergeNode", r#"{"onCreate":{"a":1}}"#).await.0,
         "VALIDATION_ERROR"
     );
+    // Every node of the label would be changed.
+    for input in [
+        r#"{"labels":["@L"],"matchProperties":{},"setProperties":{"wiped":true}}"#,
+        r#"{"labels":["@L"],"setProperties":{"wiped":true}}"#,
+    ] {
+        let (code, message) = graph.refusal("mergeNode", input).await;
+        assert_eq!(code, "VALIDATION_ERROR");
+        assert!(message.contains("input.matchProperties: is missing"), "{message}");
+    }
     let (code, _) = graph
         .refusal("mergeNode", r#"{"label":"@L","matchProperties":{"mail":null}}"#)
         .await;
