@@ -212,6 +212,15 @@ describe.each(Object.entries(buckets))('%s', (_name, { variable, open }) => {
       400,
     );
     expect((await fetch(read.url.split('?')[0] as string)).status).toBeGreaterThanOrEqual(400);
+    // What a URL gives another meaning is a part of the name.
+    for (const odd of ['a%20b.txt', 'q?x.txt', 'h#x.txt', 'p%3Fx', 'a b.txt']) {
+      const fileName = `odd/${odd}`;
+      const { url, headers } = await run(ductape, 'getSignedUrl', { fileName, action: 'write' });
+      expect((await fetch(url, { method: 'PUT', body: odd, headers: headers ?? {} })).status, odd).toBeLessThan(300);
+      const { buffer } = await run(ductape, 'download', { fileName });
+      expect(Buffer.from(buffer, 'base64').toString()).toBe(odd);
+      expect(await (await fetch((await run(ductape, 'getSignedUrl', { fileName })).url)).text()).toBe(odd);
+    }
     for (const wrong of [{ action: 'list' }, { expiresIn: 0 }, { expiresIn: 604_801 }, { expiresIn: 1.5 }]) {
       const refused = await failure(ductape, 'getSignedUrl', { ...file, ...wrong } as never);
       expect(refused).toMatchObject({ code: 'VALIDATION_ERROR', attempts: 1 });

@@ -671,6 +671,14 @@ describe('a root', () => {
     const ductape = create({ resources: storing({ root, create: false }) as never });
     const refused = await failure(ductape, 'save', { fileName: 'a', buffer: '' });
     expect(refused).toMatchObject({ code: 'NOT_FOUND', attempts: 1 });
+    // Nor does it look like an empty one.
+    for (const [event, input] of [
+      ['list', { fileName: '' }],
+      ['stats', { fileName: 'a' }],
+      ['remove', { fileName: 'a' }],
+    ] as const) {
+      expect([event, await failure(ductape, event, input)]).toMatchObject([event, { code: 'NOT_FOUND' }]);
+    }
     expect(await ductape.resources.check()).toMatchObject([{ ok: false, error: { code: 'NOT_FOUND' } }]);
     await expect(stat(root)).rejects.toThrow('ENOENT');
   });

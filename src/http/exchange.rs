@@ -81,7 +81,9 @@ impl Client {
             return Err(Failure::new("VALIDATION_ERROR", message));
         }
         // Servers wait for a body, or refuse the request, where nothing says that there is none.
-        if request.body().is_none() && [Method::POST, Method::PUT, Method::PATCH].contains(request.method()) {
+        let is_empty = |body: &reqwest::Body| body.as_bytes().is_some_and(<[u8]>::is_empty);
+        if request.body().is_none_or(is_empty) && [Method::POST, Method::PUT, Method::PATCH].contains(request.method())
+        {
             request
                 .headers_mut()
                 .insert(CONTENT_LENGTH, HeaderValue::from_static("0"));

@@ -170,6 +170,14 @@ impl StorageRoot {
         Ok(folder)
     }
 
+    /// What is not there since its folder is not, or the root, which only tasks that write create.
+    fn nothing_in_root(&self) -> Result<(), Failure> {
+        match self.root(false) {
+            Err(error) if error.is_not_found() && !self.create => Err(self.missing_root(error)),
+            _ => Ok(()),
+        }
+    }
+
     /// Opens a file in the staging folder, which is to become `file`.
     fn stage(&self, file: FileName) -> Result<StagedFile, Failure> {
         let root = self.root(true).map_err(|error| self.missing_root(error))?;
@@ -222,7 +230,7 @@ impl StorageRoot {
         });
         match removed {
             Ok(()) => Ok(Removed { removed: true }),
-            Err(error) if error.is_not_found() => Ok(Removed { removed: false }),
+            Err(error) if error.is_not_found() => self.nothing_in_root().map(|()| Removed { removed: false }),
             Err(error) => Err(error.into()),
         }
     }
@@ -235,7 +243,7 @@ impl StorageRoot {
             Ok(status) if status.kind == Kind::File => Ok(Stats::of(Some(file_info(file, &status)))),
             Ok(Status { kind: Kind::Link, .. }) => Err(FileSystemError::Link.into()),
             Ok(_) => Ok(Stats::of(None)),
-            Err(error) if error.is_not_found() => Ok(Stats::of(None)),
+            Err(error) if error.is_not_found() => self.nothing_in_root().map(|()| Stats::of(None)),
             Err(error) => Err(error.into()),
         }
     }
@@ -243,7 +251,7 @@ impl StorageRoot {
     fn count(&self, listing: &Listing) -> Result<Counted, Failure> {
         match self.enter(&listing.folder, false) {
             Ok(folder) => Ok(count(&folder, listing)?),
-            Err(error) if error.is_not_found() => Ok(Counted::default()),
+            Err(error) if error.is_not_found() => self.nothing_in_root().map(|()| Counted::default()),
             Err(error) => Err(error.into()),
         }
     }
@@ -253,7 +261,7 @@ impl StorageRoot {
         let folder = match self.enter(&listing.folder, false) {
             Ok(folder) => folder,
             // A folder is created with its first file.
-            Err(error) if error.is_not_found() => return Ok(listed),
+            Err(error) if error.is_not_found() => return self.nothing_in_root().map(|()| listed),
             Err(error) => return Err(error.into()),
         };
         // A max-heap keeps the first `limit` names in order, with bounded memory.

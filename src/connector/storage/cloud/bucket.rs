@@ -33,11 +33,17 @@ impl Bucket {
     where
         T: ObjectStore + PaginatedListStore + Signer,
     {
-        let store = Arc::new(store);
+        Self::of(&Arc::new(store), url)
+    }
+
+    pub(super) fn of<T>(store: &Arc<T>, url: Url) -> Self
+    where
+        T: ObjectStore + PaginatedListStore + Signer,
+    {
         Self {
-            objects: Arc::clone(&store) as _,
-            pages: Arc::clone(&store) as _,
-            signer: store,
+            objects: Arc::clone(store) as _,
+            pages: Arc::clone(store) as _,
+            signer: Arc::clone(store) as _,
             url,
             write_headers: &[],
         }

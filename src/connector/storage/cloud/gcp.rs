@@ -4,8 +4,16 @@ use super::bucket::{Bucket, below, connector, endpoint, no_retries, refused, rev
 use crate::connector::Failure;
 use crate::engine::inputs::ExpressionResolver;
 use crate::resources::{GcpBucket, OutboundRules};
-use object_store::gcp::GoogleCloudStorageBuilder;
+use crate::text::percent;
+use async_trait::async_trait;
+use object_store::gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder};
+use object_store::path::Path as ObjectPath;
+use object_store::signer::Signer;
+use reqwest::{Method, Url};
+use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// Google's own address.
 const GOOGLE: &str = "https://storage.googleapis.com";
@@ -55,7 +63,40 @@ pub(super) async fn open(
         .map_err(refused(
             "the key of the service account cannot be read, or the file that GOOGLE_APPLICATION_CREDENTIALS or gcloud names",
         ))?;
-    Ok(Bucket::new(store, url))
+    let store = Arc::new(store);
+    let mut bucket = Bucket::of(&store, url);
+    bucket.signer = Arc::new(EncodingSigner(store));
+    Ok(bucket)
+}
+
+/// Signs URLs of names as they stand in URLs: the crate takes a name for one that does already, so that `a%20b` would be `a b`, and
+/// all behind `?` or `#` lost.
+struct EncodingSigner(Arc<GoogleCloudStorage>);
+
+impl fmt::Debug for EncodingSigner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EncodingSigner")
+    }
+}
+
+#[async_trait]
+impl Signer for EncodingSigner {
+    async fn signed_url(&self, method: Method, path: &ObjectPath, expires_in: Duration) -> object_store::Result<Url> {
+        self.0.signed_url(method, &encoded(path), expires_in).await
+    }
+}
+
+/// The path with each of its names percent-encoded.
+fn encoded(path: &ObjectPath) -> ObjectPath {
+    let mut text = String::new();
+    for (place, name) in path.as_ref().split('/').enumerate() {
+        if place > 0 {
+            text.push('/');
+        }
+        percent::encode_into(&mut text, name);
+    }
+    // Of letters, digits and percent signs, any is one.
+    ObjectPath::parse(&text).unwrap_or_else(|_| path.clone())
 }
 
 /// JSON text of the key of a service account, if the definition has one.
