@@ -115,4 +115,4 @@ const clock = (bridge) => ({
 
 const resources = (bridge) => ({ check: (options) => bridge.call('resources.check', { options }) });
 
-module.exports = { namespaces, jobs, sessions, caches, clock, resources };
+module.exports = { NAMESPACES, namespaces, jobs, sessions, caches, clock, resources };

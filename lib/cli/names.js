@@ -1,17 +1,8 @@
 'use strict';
 // Names that options and completions know.
 
+const { NAMESPACES } = require('../namespaces.js');
+
 const STATES = ['scheduled', 'queued', 'running', 'completed', 'failed', 'cancelled', 'paused'];
-const NAMESPACES = [
-  'actions',
-  'features',
-  'notifications',
-  'storage',
-  'events',
-  'databases',
-  'databases.action',
-  'graphs',
-  'graphs.action',
-];
 
 module.exports = { NAMESPACES, STATES };

@@ -127,10 +127,6 @@ pub async fn metrics(engine: &Engine, options: &str) -> Result<String> {
         return Err(Error::invalid(fields.problems));
     }
     let sums = sums(engine, span, (from, to), routes).await?;
-    let mut total = Figures::default();
-    for figures in sums.by_time.values() {
-        total.add(figures);
-    }
     to_json(&MetricsView {
         from,
         to,
@@ -138,7 +134,7 @@ pub async fn metrics(engine: &Engine, options: &str) -> Result<String> {
             FigureSpan::Minute => "minute",
             FigureSpan::Hour => "hour",
         },
-        total: FiguresView::new(&total),
+        total: FiguresView::new(&sums.total()),
         points: sums
             .by_time
             .iter()
@@ -225,9 +221,5 @@ pub(super) async fn stats_within(
         false => FigureSpan::Hour,
     };
     let sums = sums(engine, span, (span.start_of(from), span.start_of(to)), routes).await?;
-    let mut total = Figures::default();
-    for figures in sums.by_time.values() {
-        total.add(figures);
-    }
-    Ok(Some(StatsView::within(now_stats, &total, failing)))
+    Ok(Some(StatsView::within(now_stats, &sums.total(), failing)))
 }

@@ -9,7 +9,7 @@ use crate::store::{FigureSpan, RouteFigures, RouteId};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Pairs of a route and a minute that may wait for the store; what is counted beyond goes to the minute before.
+/// Pairs of a route and a minute that may wait for the store; what is counted beyond goes to the latest minute among them.
 const MAX_WAITING: usize = 50_000;
 /// Age of what waits, ms, from which on somebody who passes by hands it over.
 const OVERDUE_MS: i64 = 90_000;
@@ -106,26 +106,22 @@ impl FigureCounts {
         if self.is_off {
             return;
         }
-        let counter: fn(&mut Figures) -> &mut u64 = match attempt.outcome {
-            RunOutcome::Completed { .. } => |figures| &mut figures.completed,
-            RunOutcome::Failed { .. } => |figures| &mut figures.failed,
-            RunOutcome::Retry { .. } => |figures| &mut figures.retried,
-            RunOutcome::Snoozed { .. } => |figures| &mut figures.snoozed,
+        let (counter, is_over): (fn(&mut Figures) -> &mut u64, bool) = match attempt.outcome {
+            RunOutcome::Completed { .. } => (|figures| &mut figures.completed, true),
+            RunOutcome::Failed { .. } => (|figures| &mut figures.failed, true),
+            RunOutcome::Retry { .. } => (|figures| &mut figures.retried, false),
+            RunOutcome::Snoozed { .. } => (|figures| &mut figures.snoozed, false),
             RunOutcome::Released | RunOutcome::Interrupted { .. } | RunOutcome::Discarded | RunOutcome::TakenBack => {
                 return;
             }
         };
-        let (completed, over) = match attempt.outcome {
-            RunOutcome::Completed { .. } => (true, true),
-            RunOutcome::Failed { .. } => (false, true),
-            _ => (false, false),
-        };
+        let is_first_try = attempt.retries == 0 && matches!(attempt.outcome, RunOutcome::Completed { .. });
         let mut waiting = self.waiting();
         let minute = waiting.minute(attempt.ended_at);
         let figures = waiting.attempts.entry((minute, attempt.route)).or_default();
         *counter(figures) += 1;
-        figures.first_try += u64::from(completed && attempt.retries == 0);
-        figures.spent_retries += if over { u64::from(attempt.retries) } else { 0 };
+        figures.first_try += u64::from(is_first_try);
+        figures.spent_retries += if is_over { u64::from(attempt.retries) } else { 0 };
         figures.duration.record(attempt.ended_at - attempt.started_at);
         figures.lateness.record(attempt.started_at - attempt.due);
     }

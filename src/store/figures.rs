@@ -73,6 +73,16 @@ pub struct FigureSums {
 }
 
 impl FigureSums {
+    /// Of all that was added.
+    #[must_use]
+    pub fn total(&self) -> Figures {
+        let mut total = Figures::default();
+        for figures in self.by_time.values() {
+            total.add(figures);
+        }
+        total
+    }
+
     /// Adds a row as it is stored.
     pub(super) fn add(&mut self, at: Millis, route: RouteId, text: &str) {
         let figures = from_text(text);

@@ -310,6 +310,7 @@ impl Completer {
             ),
         }
     }
+
     /// Internal work says itself what has become of it.
     fn log_failure(&self, completion: &Completion) {
         let Some((error, next_due)) = FailedAttempt::error_of(&completion.outcome) else {
