@@ -1879,6 +1879,62 @@ export declare class Ductape {
    * written, with `STORE_CORRUPT` when `from` is damaged or not a store; `to` is then as it was.
    */
   static restore(options: { from: string; to: string }): Promise<void>;
+  /**
+   * Moves all jobs, runs, histories, steps, cached values, webhooks and figures from one store to another, of the other kind or of the same
+   * (both as in `store`). No process may work on `from`; from the first row on it takes no work any more, and says where all is.
+   * `to` must be new, and takes work once all is there and has been compared. Rejects with `STORE_ERROR` when a process works on
+   * one of them, `to` holds something, or the copies differ. Whatever interrupts it, the same call goes on; a move that is done
+   * resolves again.
+   */
+  static move(options: IMoveOptions & { dryRun: true }): Promise<IMovePlan>;
+  static move(options: IMoveOptions & { giveUp: true }): Promise<{ status: 'given_up' }>;
+  static move(options: IMoveOptions): Promise<IMoveResult>;
+}
+
+/** What {@link Ductape.move} takes. */
+export interface IMoveOptions {
+  /** The store that all is taken from. */
+  from: string;
+  /** A new store: a file or a schema that is not there, or empty. */
+  to: string;
+  /** Tells what would be moved, and moves nothing. A schema of an older version is migrated all the same. */
+  dryRun?: boolean;
+  /** Gives a move up that has not come to its end: `from` takes work again, and what has been copied to `to` may be deleted. */
+  giveUp?: boolean;
+  /** Called about ten times a second. What it throws is passed over. */
+  onProgress?: (progress: IMoveProgress) => void;
+}
+
+/** How far a move has come. */
+export interface IMoveProgress {
+  /** It waits for processes that are gone; copies; compares. */
+  phase: 'preparing' | 'copying' | 'verifying';
+  /** Rows of tables that this phase has come to; 0 while it prepares. */
+  done: number;
+  /** Rows that it has to come to. */
+  total: number;
+}
+
+/** What {@link Ductape.move} has done. */
+export interface IMoveResult {
+  status: 'moved';
+  /** Jobs that were moved, and deliveries to webhooks, which are jobs of the package's own. */
+  jobs: number;
+  /** Rows of tables in all, of this call and of those before it. */
+  rows: number;
+  /** Whether an earlier call had begun it. */
+  resumed: boolean;
+}
+
+/** What {@link Ductape.move} would do. */
+export interface IMovePlan {
+  /** `'begun'`: an earlier call was interrupted; `'moved'`: all was moved there already. */
+  status: 'new' | 'begun' | 'moved';
+  /** Jobs, and deliveries to webhooks, which are jobs of the package's own. */
+  jobs: number;
+  rows: number;
+  /** Processes that work on `from`, or died lately: they are to be stopped first. */
+  processes: number;
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

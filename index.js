@@ -1,7 +1,7 @@
 'use strict';
 // The public classes. What they do is in `lib/`, and all else in Rust, behind the native class `Ductape`.
 
-const { DuctapeError, refuse } = require('./lib/errors.js');
+const { DuctapeError } = require('./lib/errors.js');
 require('./lib/timers.js');
 
 /** What instances are made of: loaded with the first one, so that importing the package costs next to nothing. */
@@ -13,6 +13,7 @@ const loadParts = () => {
     ...require('./lib/native.js'),
     ...require('./lib/namespaces.js'),
     ...require('./lib/signals.js'),
+    ...require('./lib/whole-stores.js'),
     version: require('./package.json').version,
   };
   return parts;
@@ -68,27 +69,11 @@ class Ductape {
   }
 
   static async restore(options) {
-    const { Bridge, reported, withInherited } = loadParts();
-    const { from, to, ...rest } = reported('options', () => withInherited(options ?? {}));
-    const unknown = Object.keys(rest);
-    if (unknown.length > 0 || typeof to !== 'string') {
-      const problem =
-        unknown.length > 0 ? `there is no option ${unknown[0]}` : "to must be a store, as in 'sqlite:data/jobs.db'";
-      refuse('options', problem);
-    }
-    // What `to` means is read as the option `store` is; nothing of it is opened.
-    let bridge;
-    try {
-      bridge = new Bridge({ store: to, worker: false });
-    } catch (error) {
-      if (error.details?.[0].path === 'options.store') refuse('options.to', error.details[0].message);
-      throw error;
-    }
-    try {
-      await bridge.call('restore', { options: { from } });
-    } finally {
-      await bridge.call('close').finally(() => bridge.end());
-    }
+    return loadParts().restore(options);
+  }
+
+  static async move(options) {
+    return loadParts().move(options);
   }
 
   close(options) {

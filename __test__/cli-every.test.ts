@@ -24,7 +24,7 @@ const lines: [string[], RegExp][] = [
   [['logs', 'failed-1'], /^nothing was logged$/m],
   [['doctor'], /^ok +version +ductape /m],
 ];
-const commands = [...lines.map(([[name]]) => name ?? ''), 'check', 'work', 'top', 'backup', 'completion'];
+const commands = [...lines.map(([[name]]) => name ?? ''), 'check', 'work', 'top', 'backup', 'move', 'completion'];
 
 describe.each(commands)('%s', (name) => {
   it('refuses an option that it does not have, in words and as JSON', async () => {

@@ -1,10 +1,13 @@
 //! Puts stores, engines and work in Rust together: the only module that opens a concrete store or connector.
 
+mod transfer;
+
+use crate::api::StoreOpener;
 use crate::api::encryption_keys::{self, EncryptionKeys, KeySource, read_keys};
 use crate::api::ephemeral_disk::Host;
-use crate::api::instance::StoreOpener;
 use crate::api::options::{Durability, Options, StoreLocation};
 use crate::api::resources::check::{Connections, ResourceFilter, ResourceReport};
+use crate::api::transfer::{MoveAction, MoveOutcome};
 use crate::clock::Clock;
 use crate::connector::{self, Limits, Registry};
 use crate::engine::inputs::{ExpressionResolver, Masker, SingleFlight};
@@ -17,6 +20,7 @@ use crate::store::Store;
 use crate::store::postgres::{PostgresConfig, PostgresStore};
 use crate::store::sealed::{Keyring, SealedStore};
 use crate::store::sqlite::{self, SqliteConfig, SqliteStore};
+use crate::store::transfer::{Phase, TransferProgress};
 use crate::webhook::DeliveryHandler;
 use async_trait::async_trait;
 use std::collections::HashMap;
@@ -41,6 +45,8 @@ pub struct ConfiguredStore {
     expressions: Arc<ExpressionResolver>,
     resources: Arc<Resources>,
     outbound: OutboundRules,
+    /// Of a move that is under way.
+    progress: Arc<TransferProgress>,
 }
 
 impl ConfiguredStore {
@@ -74,6 +80,7 @@ impl ConfiguredStore {
             expressions: Arc::clone(&engine.expressions),
             resources: Arc::clone(&engine.resources),
             outbound: engine.outbound.clone(),
+            progress: Arc::default(),
         })
     }
 
@@ -201,6 +208,14 @@ impl StoreOpener for ConfiguredStore {
         let restored = tokio::task::spawn_blocking(move || sqlite::restore(&from, &to)).await;
         restored
             .map_err(|error| Error::new(ErrorCode::StoreError, "the restoring was interrupted").with_source(error))?
+    }
+
+    async fn transfer(&self, to: StoreLocation, action: MoveAction) -> Result<MoveOutcome> {
+        transfer::run(&self.location, &to, action, &self.progress).await
+    }
+
+    fn transfer_progress(&self) -> (Phase, u64, u64) {
+        self.progress.now()
     }
 
     async fn release(&self, store: Arc<dyn Store>) -> Result<()> {

@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use async_trait::async_trait;
-use ductape::api::instance::{Instance, StoreOpener};
+use ductape::api::StoreOpener;
+use ductape::api::instance::Instance;
 use ductape::api::options::read_options;
 use ductape::clock::{Clock, ManualClock, Millis};
 use ductape::engine::claim::claimer::NextClaim;

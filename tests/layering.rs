@@ -34,7 +34,7 @@ const RULES: &[Rule] = &[
     (
         "store",
         &["clock", "error", "model"],
-        &["async_trait", "serde", "serde_json", "tokio"],
+        &["async_trait", "ring", "serde", "serde_json", "tokio"],
     ),
     (
         "store::sqlite",
@@ -195,7 +195,7 @@ const RULES: &[Rule] = &[
             "store::sqlite",
             "webhook",
         ],
-        &["async_trait", "tokio"],
+        &["async_trait", "tokio", "uuid"],
     ),
     (
         "node",

@@ -18,6 +18,7 @@ const commands = [
   require('./top.js'),
   require('./doctor.js'),
   require('./backup.js'),
+  require('./move.js'),
   require('./completion.js'),
 ];
 

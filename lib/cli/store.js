@@ -44,8 +44,9 @@ const storeFile = (store) => (store.startsWith('sqlite:') ? resolve(store.slice(
 function storeLabel(store) {
   if (!/^postgres(ql)?:/.test(store)) return store;
   try {
-    const { protocol, host, pathname } = new URL(store);
-    return `${protocol}//${host}${pathname}`;
+    const { protocol, host, pathname, searchParams } = new URL(store);
+    const schema = searchParams.get('schema');
+    return `${protocol}//${host}${pathname}${schema === null ? '' : `?schema=${schema}`}`;
   } catch {
     return 'postgres://…';
   }

@@ -1,7 +1,7 @@
 //! `backup(path)` and `Ductape.restore({ from, to })`: reads their arguments.
 
 use super::fields::{Fields, describe};
-use super::instance::StoreOpener;
+use super::opener::StoreOpener;
 use crate::engine::Engine;
 use crate::error::{Error, Problem, Result};
 use std::path::PathBuf;

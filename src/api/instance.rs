@@ -5,21 +5,20 @@
 
 use super::fields::{Fields, MAX_SAFE_INTEGER};
 use super::method::{Arguments, ClockMethod, JobsMethod, Method};
+use super::opener::StoreOpener;
 use super::opening::Opening;
 use super::options::Options;
-use super::resources::check::{self, Connections};
+use super::resources::check;
 use super::{
     backup, caches, changes, clock, explain, jobs, metrics, refusal, reschedule, schedule, sessions, statement, steps,
-    webhooks,
+    transfer, webhooks,
 };
 use crate::clock::{Clock, ManualClock, Millis, StoreClock, SystemClock};
 use crate::engine::routing::Routing;
-use crate::engine::{Announcer, Engine, HandlerSpec, Level, Logger, manual, set_clock};
+use crate::engine::{Announcer, Engine, Level, Logger, manual, set_clock};
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::Action;
 use crate::store::{NoteKind, Store, Token};
-use async_trait::async_trait;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, Weak};
 use std::time::Duration;
@@ -32,36 +31,6 @@ const DEFAULT_CLOSE_TIMEOUT_MS: i64 = 10_000;
 const MAX_LOG_LINE_BYTES: usize = 8 * 1024;
 /// Default real time that the work of one instant of a manual clock may take.
 const MANUAL_CLOCK_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Opens the store an instance was configured with.
-#[async_trait]
-pub trait StoreOpener: Send + Sync {
-    /// Opens it; called again after a failure.
-    async fn open(&self) -> Result<Arc<dyn Store>>;
-
-    /// Handlers that are built in; none by default.
-    fn native_handlers(
-        &self,
-        _store: &Arc<dyn Store>,
-        _clock: &Arc<dyn Clock>,
-        _routing: &Arc<Routing>,
-    ) -> Vec<HandlerSpec> {
-        Vec::new()
-    }
-
-    /// The servers that `resources` describe; none by default.
-    fn connections(&self) -> Option<Arc<dyn Connections>> {
-        None
-    }
-
-    /// Puts a backup in its place; nothing of it is open in this instance.
-    async fn restore(&self, _from: PathBuf) -> Result<()> {
-        Err(Error::new(ErrorCode::StoreError, "this store has no file to restore"))
-    }
-
-    /// Releases it; closes it when nobody else in the process uses it.
-    async fn release(&self, store: Arc<dyn Store>) -> Result<()>;
-}
 
 /// An instance: options, and what has been opened so far.
 pub struct Instance {
@@ -295,6 +264,8 @@ impl Instance {
             Method::Start => self.start().await,
             Method::Backup => backup::back_up(&*self.engine().await?, first).await,
             Method::Restore => backup::restore(&*self.opener, options).await,
+            Method::Move => transfer::transfer(&*self.opener, options).await,
+            Method::MoveProgress => transfer::progress(&*self.opener),
             Method::Drain => self.drain(options).await,
             Method::StopWork => {
                 self.stop_work().await;

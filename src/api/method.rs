@@ -20,6 +20,10 @@ pub enum Method {
     Backup,
     /// `restore(options)`
     Restore,
+    /// `move(options)`
+    Move,
+    /// `moveProgress()`
+    MoveProgress,
     /// `stopWork()`: what a signal does before the end
     StopWork,
     /// `statement(namespace, input)`
@@ -96,13 +100,15 @@ pub enum StepsMethod {
 }
 
 /// Every method by the name JavaScript has for it.
-const METHODS: [(&str, Method); 49] = [
+const METHODS: [(&str, Method); 51] = [
     ("start", Method::Start),
     ("drain", Method::Drain),
     ("close", Method::Close),
     ("stopWork", Method::StopWork),
     ("backup", Method::Backup),
     ("restore", Method::Restore),
+    ("move", Method::Move),
+    ("moveProgress", Method::MoveProgress),
     ("statement", Method::Statement),
     ("refusal", Method::Refusal),
     ("resources.check", Method::CheckResources),

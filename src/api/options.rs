@@ -83,7 +83,7 @@ pub struct Options {
 pub fn read_options(text: &str, environment: &[(String, String)]) -> Result<Options> {
     let mut fields = Fields::read(text, "options")?;
     fields.refuse_unknown(&OPTION_FIELDS);
-    let store = read_store(&mut fields, environment);
+    let store = read_store(&mut fields, "store", environment);
     let given = read_secrets(&mut fields, environment);
     let allowed_in_inputs = fields.tags("inputSecrets", 1_000).unwrap_or_default();
     let secrets = Arc::new(SecretStore::new(given, allowed_in_inputs));
@@ -237,41 +237,46 @@ pub const SERVERLESS_VARIABLES: [(&str, &str); 6] = [
     ("K_SERVICE", "Cloud Run"),
 ];
 
-fn read_store(fields: &mut Fields<'_>, environment: &[(String, String)]) -> Option<StoreLocation> {
+/// Reads the address of a store.
+pub(super) fn read_store(
+    fields: &mut Fields<'_>,
+    name: &'static str,
+    environment: &[(String, String)],
+) -> Option<StoreLocation> {
     let variable = |name: &str| environment.iter().find(|(key, value)| key == name && !value.is_empty());
-    let given = fields.string("store").map(std::borrow::Cow::into_owned);
-    if fields.raw("store").is_some() && given.is_none() {
+    let given = fields.string(name).map(std::borrow::Cow::into_owned);
+    if fields.raw(name).is_some() && given.is_none() {
         return None;
     }
     let Some(url) = given.or_else(|| variable("DUCTAPE_STORE").map(|(_, value)| value.clone())) else {
         let sign = SERVERLESS_VARIABLES.iter().find(|(name, _)| variable(name).is_some());
         return match sign {
             Some((_, host)) => Some(StoreLocation::Serverless((*host).into())),
-            None => sqlite(fields, ".ductape/jobs.db", true),
+            None => sqlite(fields, name, ".ductape/jobs.db", true),
         };
     };
     let (scheme, rest) = url.split_once(':').unwrap_or(("", &url));
     match scheme {
         "memory" => Some(StoreLocation::Memory((!rest.is_empty()).then(|| rest.into()))),
         "sqlite" if rest.is_empty() => {
-            fields.problem("store", "needs a path, as in 'sqlite:data/jobs.db'");
+            fields.problem(name, "needs a path, as in 'sqlite:data/jobs.db'");
             None
         }
-        "sqlite" => sqlite(fields, rest, false),
+        "sqlite" => sqlite(fields, name, rest, false),
         "postgres" | "postgresql" => match Address::parse(&url) {
             Ok(address) => Some(StoreLocation::Postgres(Box::new(address))),
             Err(error) => {
                 error
                     .details
                     .into_iter()
-                    .for_each(|problem| fields.problem("store", problem.message));
+                    .for_each(|problem| fields.problem(name, problem.message));
                 None
             }
         },
         _ => {
             // Not the value itself: a URL may hold a password.
             fields.problem(
-                "store",
+                name,
                 "must be 'sqlite:PATH', 'memory:', 'memory:NAME' or 'postgres://…'",
             );
             None
@@ -279,11 +284,11 @@ fn read_store(fields: &mut Fields<'_>, environment: &[(String, String)]) -> Opti
     }
 }
 
-fn sqlite(fields: &mut Fields<'_>, path: &str, default: bool) -> Option<StoreLocation> {
+fn sqlite(fields: &mut Fields<'_>, name: &'static str, path: &str, default: bool) -> Option<StoreLocation> {
     match std::path::absolute(path) {
         Ok(path) => Some(StoreLocation::Sqlite { path, default }),
         Err(error) => {
-            fields.problem("store", format!("'{path}' is no usable path: {error}"));
+            fields.problem(name, format!("'{path}' is no usable path: {error}"));
             None
         }
     }

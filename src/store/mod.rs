@@ -61,6 +61,7 @@ pub mod sealed;
 pub mod sqlite;
 mod step;
 mod text;
+pub mod transfer;
 mod webhook;
 
 pub use change::{BulkChangeOutcome, Cancellation, Change, ChangeOutcome, RevokedClaim, Timing};

@@ -10,10 +10,13 @@ mod comparison;
 mod dispatches;
 mod keys;
 mod model;
+mod moved;
 mod processes;
 mod runs;
 mod schedules;
 mod steps;
+
+pub use self::moved::random_walk_goes_on_in_moved_stores;
 
 use self::keys::{Keys, Uniques};
 use self::model::Job;

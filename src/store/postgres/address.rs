@@ -186,6 +186,31 @@ impl Address {
         })
     }
 
+    /// What it leads to, without user and password.
+    pub fn label(&self) -> String {
+        let ports = self.config.get_ports();
+        let hosts: Vec<String> = self
+            .config
+            .get_hosts()
+            .iter()
+            .enumerate()
+            .map(|(at, host)| {
+                let name = match host {
+                    Host::Tcp(name) => name.clone(),
+                    #[cfg(unix)]
+                    Host::Unix(path) => path.display().to_string(),
+                };
+                format!("{name}:{}", ports.get(at).or_else(|| ports.first()).unwrap_or(&5432))
+            })
+            .collect();
+        let database = self
+            .config
+            .get_dbname()
+            .or_else(|| self.config.get_user())
+            .unwrap_or_default();
+        format!("postgres://{}/{database}?schema={}", hosts.join(","), self.schema)
+    }
+
     /// The schema as a quoted SQL identifier.
     pub(super) fn quoted_schema(&self) -> String {
         format!("\"{}\"", self.schema)

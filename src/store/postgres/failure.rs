@@ -31,6 +31,8 @@ pub(super) type DbResult<T> = std::result::Result<T, Failure>;
 
 /// Of functions of the schema: a route is gone.
 const ROUTE_GONE: &str = "DTR01";
+/// Of the triggers of a store that is moved, or was.
+const MOVED: &str = "DTR02";
 
 impl From<tokio_postgres::Error> for Failure {
     fn from(failure: tokio_postgres::Error) -> Self {
@@ -209,6 +211,7 @@ fn describe(failure: &tokio_postgres::Error) -> Error {
         );
     };
     let (kind, remedy) = match *code {
+        _ if code.code() == MOVED => (ErrorCode::StoreError, "name the new store in `store`"),
         SqlState::INVALID_PASSWORD | SqlState::INVALID_AUTHORIZATION_SPECIFICATION => (
             ErrorCode::Unauthorized,
             "check user and password in `store`, and pg_hba.conf on the server",

@@ -4,6 +4,7 @@
 
 use super::address::Address;
 use super::failure::{DbResult, Failure};
+use super::move_record;
 use super::session::{Session, in_schema};
 use crate::error::{Error, ErrorCode};
 use crate::model::schedule::{FNV1A_OFFSET_BASIS, fnv1a};
@@ -81,6 +82,8 @@ const SELECT_SCHEMA_EXISTS: &str = include_str!("sql/select_schema_exists.sql");
 const SELECT_MISSING_PARTS: &str = include_str!("sql/select_missing_parts.sql");
 const SELECT_SETTINGS: &str = include_str!("sql/select_settings.sql");
 const SELECT_SCHEMA_VERSION: &str = include_str!("sql/select_schema_version.sql");
+const SELECT_VERSIONS: &str =
+    "SELECT bool_or(number = $1), max(number) FILTER (WHERE number <> $1) FROM ductape.versions";
 const LOCK_MIGRATIONS: &str = include_str!("sql/lock_migrations.sql");
 const INSERT_VERSION: &str = include_str!("sql/insert_version.sql");
 
@@ -229,17 +232,61 @@ async fn version(session: &Session) -> DbResult<i32> {
     if version <= newest() {
         return Ok(version);
     }
+    if version == move_record::CLOSED
+        && let Some(record) = move_record::record(session).await?
+    {
+        return Err(record.refusal(&session.connector().address.label()).into());
+    }
+    Err(newer(session, version).into())
+}
+
+/// Whether the schema holds a store, in whatever version.
+pub(super) async fn exists(session: &Session) -> DbResult<bool> {
+    let schema = session.connector().address.schema.clone();
+    Ok(!session
+        .query(SELECT_VERSIONS_TABLE_EXISTS, &[&schema])
+        .await?
+        .is_empty())
+}
+
+/// Whether the store takes no work, since it is an end of a move.
+///
+/// # Errors
+/// `STORE_ERROR` for a schema that is newer than this code.
+pub(super) async fn is_closed(session: &Session) -> DbResult<bool> {
+    let row = session.query_opt(SELECT_VERSIONS, &[&move_record::CLOSED]).await?;
+    let (closed, number): (Option<bool>, Option<i32>) = match row {
+        Some(row) => (row.try_get(0)?, row.try_get(1)?),
+        None => (None, None),
+    };
+    match number {
+        Some(number) if number > newest() => Err(newer(session, number).into()),
+        _ => Ok(closed.unwrap_or(false)),
+    }
+}
+
+fn newer(session: &Session, version: i32) -> Error {
     let message = format!(
-        "the schema {schema} has version {version}, made by a newer version of this package; this one knows {}; upgrade the package, or name another schema by `?schema=`",
+        "the schema {} has version {version}, made by a newer version of this package; this one knows {}; upgrade the package, or name another schema by `?schema=`",
+        session.connector().address.schema,
         newest()
     );
-    Err(Error::new(ErrorCode::StoreError, message).into())
+    Error::new(ErrorCode::StoreError, message)
 }
 
 /// Refuses the version that another version of this package has given the schema since this process opened it.
 pub(super) fn check_unchanged(found: i32, schema: &str) -> Result<(), Error> {
     if found == newest() {
         return Ok(());
+    }
+    if found == move_record::CLOSED {
+        return Err(Error::new(
+            ErrorCode::StoreError,
+            format!(
+                "the store in the schema {schema} takes no work any more, since it is moved to another one (`ductape move`); stop this \
+                 process, and name the new store in `store`"
+            ),
+        ));
     }
     let message = format!(
         "the schema {schema} was migrated by another version of this package while it was open (it has version {found}, this \

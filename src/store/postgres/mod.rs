@@ -28,6 +28,7 @@ mod keys;
 mod list;
 mod metadata;
 mod migrate;
+mod move_record;
 mod notes;
 mod notify;
 mod old_runs;
@@ -58,6 +59,7 @@ mod store_impl;
 mod sweep;
 mod tags;
 mod texts;
+mod transfer;
 mod tx;
 mod uniques;
 mod webhook_store_impl;
@@ -67,9 +69,10 @@ mod writer;
 #[cfg(test)]
 pub(crate) mod invariants;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use address::Address;
+pub use transfer::PostgresEnd;
 
 use self::pool::{Pool, WriteOptions, with_session};
 use self::routes::RouteCache;

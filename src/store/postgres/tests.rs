@@ -12,8 +12,9 @@ mod routes;
 mod rules;
 mod schema;
 mod snapshots;
-mod test_support;
+pub(crate) mod test_support;
 mod tls_connections;
+mod transfer;
 
 use self::test_support::Server;
 use super::{Address, LeaseClock, PostgresConfig, PostgresStore};
@@ -32,7 +33,11 @@ async fn pooled_test_store() -> Option<TestStore> {
 }
 
 async fn test_store_on(server: &Server, more: &str) -> Option<TestStore> {
-    let schema = server.schema();
+    Some(test_store_in(Arc::new(server.schema()), more).await)
+}
+
+/// The store in this schema.
+pub(crate) async fn test_store_in(schema: Arc<test_support::Schema>, more: &str) -> TestStore {
     let lease_clock = Arc::new(AtomicI64::new(1_000));
     let millis = Arc::clone(&lease_clock);
     let clock: LeaseClock = Arc::new(move || millis.load(Ordering::SeqCst));
@@ -46,14 +51,14 @@ async fn test_store_on(server: &Server, more: &str) -> Option<TestStore> {
         let store = Arc::clone(&checked);
         Box::pin(async move { store.check_invariants().await }) as std::pin::Pin<Box<dyn Future<Output = ()> + Send>>
     });
-    Some(TestStore {
+    TestStore {
         store,
         kill: Box::new(|_| {}),
         lease_clock,
         boot: Arc::default(),
         check,
         keep: Box::new(schema),
-    })
+    }
 }
 
 /// The same behind encryption.

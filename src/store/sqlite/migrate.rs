@@ -3,6 +3,7 @@
 //! Invariant: migrations are append-only and each is one transaction; a file that is no store, or was written by a newer
 //! version of this package, is refused and left unchanged.
 
+use super::move_record;
 use crate::error::{Error, ErrorCode, Result};
 use rusqlite::{Connection, TransactionBehavior};
 use std::path::Path;
@@ -16,6 +17,9 @@ const MIGRATIONS: [&str; 4] = [
     include_str!("migrations/0003.sql"),
     include_str!("migrations/0004.sql"),
 ];
+
+/// What is added to the schema's version while the store takes no work, since it is an end of a move: no process takes it then.
+const CLOSED: i64 = 1_000_000;
 
 /// Refuses a database of another program before changing anything in it.
 pub(super) fn check_owner(connection: &Connection, path: &Path) -> Result<()> {
@@ -76,6 +80,9 @@ pub(super) fn check_unchanged(connection: &Connection, path: &Path) -> Result<()
     if usize::try_from(found) == Ok(MIGRATIONS.len()) {
         return Ok(());
     }
+    if found > CLOSED {
+        return Err(moved(connection));
+    }
     let message = format!(
         "the store {} was migrated by another version of this package while it was open (its schema has version {found}, this \
          process writes {}), so nothing is read or written any more; restart this process with that version",
@@ -94,6 +101,7 @@ fn version(connection: &Connection) -> Result<usize> {
     let version = number(connection)?;
     match usize::try_from(version) {
         Ok(version) if version <= MIGRATIONS.len() => Ok(version),
+        _ if version > CLOSED => Err(moved(connection)),
         _ => Err(newer(version)),
     }
 }
@@ -104,4 +112,47 @@ fn newer(version: i64) -> Error {
         MIGRATIONS.len()
     );
     Error::new(ErrorCode::StoreError, message)
+}
+
+/// Whether the store takes no work, since it is an end of a move.
+///
+/// # Errors
+/// `STORE_ERROR` for a schema that is newer than this code.
+pub(super) fn is_closed(connection: &Connection) -> Result<bool> {
+    let number = number(connection)?;
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    if number > CLOSED {
+        return (number == CLOSED + known)
+            .then_some(true)
+            .ok_or_else(|| newer(number - CLOSED));
+    }
+    (number <= known).then_some(false).ok_or_else(|| newer(number))
+}
+
+/// Takes no work from this transaction on.
+pub(super) fn close(connection: &Connection) -> Result<()> {
+    let number = number(connection)?;
+    if number < CLOSED {
+        connection.pragma_update(None, "user_version", number + CLOSED)?;
+    }
+    Ok(())
+}
+
+/// Takes work again.
+pub(super) fn reopen(connection: &Connection) -> Result<()> {
+    let number = number(connection)?;
+    if number > CLOSED {
+        connection.pragma_update(None, "user_version", number - CLOSED)?;
+    }
+    Ok(())
+}
+
+/// Why a closed store is refused.
+fn moved(connection: &Connection) -> Error {
+    let store = format!("sqlite:{}", connection.path().unwrap_or_default());
+    match move_record::record(connection) {
+        Ok(Some(record)) => record.refusal(&store),
+        Ok(None) => newer(CLOSED),
+        Err(error) => error,
+    }
 }

@@ -45,6 +45,7 @@ mod log_growth;
 mod log_repair;
 mod metadata;
 mod migrate;
+mod move_record;
 mod notes;
 mod old_runs;
 mod open;
@@ -80,6 +81,7 @@ mod sweep;
 mod tags;
 mod texts;
 mod time_slice;
+mod transfer;
 mod tx;
 mod uniques;
 mod webhooks;
@@ -89,10 +91,11 @@ mod writer;
 #[cfg(test)]
 pub(crate) mod invariants;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use self::backup::restore;
 pub use self::config::{Durability, LeaseClock, Location, SqliteConfig, Warn};
+pub use self::transfer::SqliteEnd;
 
 use self::checkpoint::Checkpoints;
 use self::fair_lock::FairLock;

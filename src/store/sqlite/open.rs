@@ -64,7 +64,28 @@ pub(super) fn open_additional(path: &Path) -> Result<Connection> {
     connect_and_configure().map_err(|error| name_store(error, "open", path))
 }
 
+/// Opens a file as one end of a move: whatever its schema, and without migrating it. `None`: there is no store.
+pub(super) fn open_for_transfer(path: &Path) -> Result<Option<(Connection, OpenedFile)>> {
+    let called = std::path::absolute(path).map_err(|e| file_error("find", path, e))?;
+    let path = file_path::resolve(&called)?;
+    if std::fs::metadata(&path).map_or(true, |metadata| metadata.len() == 0) {
+        return Ok(None);
+    }
+    open_file_by(&path, |path| {
+        let connection = connect(path)?;
+        migrate::check_owner(&connection, path)?;
+        configure(&connection)?;
+        enter_wal_mode(&connection, path)?;
+        Ok(connection)
+    })
+    .map(Some)
+}
+
 fn open_file(path: &Path) -> Result<(Connection, OpenedFile)> {
+    open_file_by(path, open_database)
+}
+
+fn open_file_by(path: &Path, open: impl Fn(&Path) -> Result<Connection>) -> Result<(Connection, OpenedFile)> {
     // One at a time per process: until the file is in WAL mode, two connections of one process could deadlock on their
     // open-file-description locks.
     static OPENING: Mutex<()> = Mutex::new(());
@@ -85,7 +106,7 @@ fn open_file(path: &Path) -> Result<(Connection, OpenedFile)> {
     let _opening = opening_lock(&locks, &path)?;
     create_file(&path)?;
     let registration = open_files::register(&path)?;
-    let connection = open_database(&path).map_err(|error| name_store(error, "open", &path))?;
+    let connection = open(&path).map_err(|error| name_store(error, "open", &path))?;
     connection.busy_timeout(Duration::ZERO)?;
     // Only tidiness: whatever keeps it from being done does not keep the store from being used.
     let _ = instances::sweep_locks(&connection, &locks);

@@ -9,6 +9,7 @@ mod locks;
 mod paths;
 mod registrations;
 mod rules;
+mod transfer;
 mod writing;
 
 use super::{Location, SqliteConfig, SqliteStore};
@@ -56,8 +57,13 @@ async fn test_store(config: SqliteConfig, keep: Box<dyn std::any::Any + Send + S
 
 async fn file_test_store() -> TestStore {
     let folder = tempfile::tempdir().unwrap();
-    let config = SqliteConfig::new(Location::File(folder.path().join("jobs.db")));
-    test_store(config, Box::new(folder)).await
+    let path = folder.path().join("jobs.db");
+    test_store_at(&path, Box::new(folder)).await
+}
+
+/// The store in this file.
+pub(crate) async fn test_store_at(path: &Path, keep: Box<dyn std::any::Any + Send + Sync>) -> TestStore {
+    test_store(SqliteConfig::new(Location::File(path.into())), keep).await
 }
 
 async fn memory_test_store() -> TestStore {

@@ -52,6 +52,15 @@ impl Walk<'_> {
         }
     }
 
+    /// All processes unregister; what they had claimed is lost to them.
+    pub(super) async fn everybody_leaves(&mut self) {
+        self.claims.clear();
+        for process in std::mem::take(&mut self.processes) {
+            self.s.store.unregister(process, self.now).await.unwrap();
+            self.take_back(&[process], &[]);
+        }
+    }
+
     /// The claims that these processes made first, which they were executing.
     fn executed_by(&self, processes: &[InstanceId]) -> Vec<(InstanceId, Token)> {
         let runs = || self.jobs.values().flat_map(|job| job.runs.values());

@@ -48,7 +48,7 @@ impl Server {
 }
 
 /// A schema of the test's own, where the environment names a server; else the test is reported as skipped.
-pub(super) fn schema(test: &str) -> Option<Schema> {
+pub(crate) fn schema(test: &str) -> Option<Schema> {
     let server = Server::named();
     if server.is_none() {
         report_skipped(test);
@@ -58,14 +58,14 @@ pub(super) fn schema(test: &str) -> Option<Schema> {
 
 /// A schema that is deleted when dropped.
 #[derive(Debug)]
-pub(super) struct Schema {
+pub(crate) struct Schema {
     url: String,
-    pub(super) name: String,
+    pub(crate) name: String,
 }
 
 impl Schema {
     /// The address, with `more` parameters such as `&pgbouncer=true`.
-    pub(super) fn url_with(&self, more: &str) -> String {
+    pub(crate) fn url_with(&self, more: &str) -> String {
         let sign = if self.url.contains('?') { '&' } else { '?' };
         format!("{}{sign}schema={}{more}", self.url, self.name)
     }
@@ -79,7 +79,7 @@ impl Schema {
         address.unwrap().to_owned()
     }
 
-    pub(super) fn address(&self) -> Address {
+    pub(crate) fn address(&self) -> Address {
         Address::parse(&self.url_with("")).unwrap()
     }
 
@@ -95,7 +95,7 @@ impl Schema {
         PostgresStore::open(PostgresConfig::new(Address::parse(&url).unwrap())).await
     }
 
-    pub(super) async fn client(&self) -> Client {
+    pub(crate) async fn client(&self) -> Client {
         client(&self.url).await
     }
 }
