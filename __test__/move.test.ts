@@ -112,7 +112,7 @@ describe.each(sharedStores)('to $kind', ({ unavailable, make }) => {
 
 describe('a move', () => {
   it('keeps what is encrypted readable with the same keys, and with no others', async () => {
-    const keys = [{ id: 'first', key: Buffer.alloc(32, 7) }];
+    const keys = [{ id: 'first', key: Buffer.from(Array.from({ length: 32 }, (_, at) => at * 7)) }];
     const from = await temporaryStore();
     const ductape = create({ store: from, encryptionKeys: keys });
     ductape.features.define('works', async ({ input, step, log }) => {
@@ -129,7 +129,10 @@ describe('a move', () => {
     expect((await moved.jobs.logs('secret')).map((line) => line.message)).toEqual(['{"card":"4242"}']);
     await moved.close();
     const error = await rejection(
-      create({ store: to, encryptionKeys: [{ id: 'other', key: Buffer.alloc(32, 8) }] }).jobs.get('secret'),
+      create({
+        store: to,
+        encryptionKeys: [{ id: 'other', key: Buffer.from(Array.from({ length: 32 }, (_, at) => at * 5)) }],
+      }).jobs.get('secret'),
     );
     expect(error.message).toMatch(/key/);
   });
