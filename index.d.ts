@@ -1137,6 +1137,35 @@ export interface IMetrics {
   >;
 }
 
+/**
+ * A process that runs jobs. Times are ms since the epoch; one is missing when it was before the machine started, or when an older version
+ * of this package registered the process.
+ */
+export interface IProcess {
+  /** Of its registration, which lasts until the process closes. */
+  id: string;
+  /** What the machine or container calls itself. */
+  host?: string;
+  /** The number of the process there. */
+  pid?: number;
+  /**
+   * `silent`: it has not renewed its lease in time, since it hangs, is stopped, cannot reach the store, or has died. `dead`: it has ended,
+   * which is known of processes on a SQLite file alone. The runs of both are taken over by processes that are `alive`.
+   */
+  state: 'alive' | 'silent' | 'dead';
+  registered_at?: number;
+  /** When it last renewed its lease, which it does every 3 seconds. */
+  seen_at?: number;
+  /** When its lease ends, or has ended. */
+  lease_ends_at?: number;
+  /** How many attempts it runs at once: its `concurrency`, and a few of the package's own work. */
+  slots?: number;
+  /** Runs that it has claimed: those that are `running`, and those that are `prefetched` and wait for a slot of it. */
+  claimed: number;
+  running: number;
+  prefetched: number;
+}
+
 /** Conditions for jobs; all of them must hold. */
 export interface IJobConditions extends IJobFilter {
   /** One status or several. An empty list is refused by what changes jobs; in `list` it is no condition, as with `tags`. */
@@ -1497,6 +1526,11 @@ export interface Jobs {
    * is missing.
    */
   metrics(options?: IMetricsOptions): Promise<IMetrics>;
+  /**
+   * The processes that run jobs of this store, the oldest registration first: every instance that works is one, until it has closed, or
+   * its runs have been taken over.
+   */
+  processes(): Promise<IProcess[]>;
   /** What the job's handler logged, oldest line first; the last 1,000 lines are kept. */
   logs(id: string): Promise<IJobLogLine[]>;
   /**

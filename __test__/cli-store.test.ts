@@ -99,9 +99,10 @@ describe('top', () => {
       'COMPLETED',
       'COMPLETED/S',
       'FAILED/S',
+      'PROCESSES',
     ]);
     expect(lines).toHaveLength(3);
-    expect(lines[1]?.slice(1)).toEqual(['0', '1', '1', '0', '1', '0', '0.0', '0.0']);
+    expect(lines[1]?.slice(1)).toEqual(['0', '1', '1', '0', '1', '0', '0.0', '0.0', '0']);
     expect(await command(['top', '--count', '0'], { store })).toMatchObject({ code: 2 });
   });
 
@@ -173,7 +174,7 @@ describe('doctor', () => {
     const { code, found, ok } = await findings(store);
     expect([code, ok]).toEqual([0, true]);
     expect(found.map(({ name, level }) => `${name} ${level}`)).toEqual(
-      ['version', 'size', 'disk', 'store', 'clock', 'jobs', 'data'].map((name) => `${name} ok`),
+      ['version', 'size', 'disk', 'store', 'clock', 'jobs', 'processes', 'data'].map((name) => `${name} ok`),
     );
     expect((await readdir(join(fileOf(store), '..'))).sort()).toEqual(['jobs.db', 'jobs.db-locks']);
   });
@@ -223,7 +224,7 @@ describe('doctor', () => {
     const { stdout, code } = await onTerminal(['doctor'], { store: await filledStore() });
     expect(code).toBe(0);
     expect(stdout).toContain('\u001b[32mok     \u001b[39m');
-    expect(plain(stdout)).toMatch(/^warning {2}failed {3}1 job failed for good\n {9}→ ductape list --status failed/m);
+    expect(plain(stdout)).toMatch(/^warning {2}failed {5}1 job failed for good\n {9}→ ductape list --status failed/m);
   });
 });
 
@@ -254,7 +255,7 @@ describe.skipIf(!server)(`a store in PostgreSQL${server ? '' : ' (needs DUCTAPE_
     expect(json(await command(['cancel', '--all', '--yes', '--json'], { store }))).toMatchObject({ count: 1 });
     const { code, found } = await findings(store);
     expect(code).toBe(0);
-    expect(found.map(({ name }) => name)).toEqual(['version', 'store', 'clock', 'jobs']);
+    expect(found.map(({ name }) => name)).toEqual(['version', 'store', 'clock', 'jobs', 'processes']);
     expect(found[1]?.message).toMatch(/^postgres:\/\/[^@]+ opens with this version$/);
   });
 });

@@ -63,6 +63,7 @@ const jobs = (bridge) => ({
   deleteMany: (filter) => bridge.call('jobs.deleteMany', { filter }),
   getStats: (filter) => bridge.call('jobs.getStats', { '': filter }),
   metrics: (options) => bridge.call('jobs.metrics', { '': options }),
+  processes: () => bridge.call('jobs.processes'),
   logs: (id) => bridge.call('jobs.logs', { id }),
   getHistory: (id, options) => bridge.call('jobs.getHistory', { id, options }),
   preview: (schedule, options) => bridge.call('jobs.preview', { schedule, options }),

@@ -34,7 +34,7 @@ const RULES: &[Rule] = &[
     (
         "store",
         &["clock", "error", "model"],
-        &["async_trait", "ring", "serde", "serde_json", "tokio"],
+        &["async_trait", "ring", "rustix", "serde", "serde_json", "tokio"],
     ),
     (
         "store::sqlite",

@@ -5,6 +5,7 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const { bytesText, countText, distanceText, durationText, jobsText } = require('./format.js');
+const { processFindings: findingsOfProcesses } = require('./processes.js');
 
 const MIB = 1_024 * 1_024;
 /** Free bytes below which writes are about to fail, and below which it is worth a warning. */
@@ -146,6 +147,12 @@ async function jobFindings({ jobs, clock }, longWait = LONG_WAIT_MS) {
   return found;
 }
 
+/** Processes that run jobs, and those that have ended or hang. */
+async function processFindings(ductape) {
+  const { message, wrong } = await findingsOfProcesses(ductape);
+  return [ok('processes', message), ...wrong.map((found) => warning('process', found.message, found.remedy))];
+}
+
 async function webhookFindings({ jobs }) {
   const webhooks = await jobs.listWebhooks();
   const found = [];
@@ -167,4 +174,14 @@ async function webhookFindings({ jobs }) {
   return found.length > 0 || webhooks.length === 0 ? found : [ok('webhooks', `${webhooks.length} get their events`)];
 }
 
-module.exports = { clockFindings, dataFindings, fileFindings, jobFindings, ok, problem, warning, webhookFindings };
+module.exports = {
+  clockFindings,
+  dataFindings,
+  fileFindings,
+  jobFindings,
+  ok,
+  problem,
+  processFindings,
+  warning,
+  webhookFindings,
+};

@@ -31,6 +31,7 @@ async function storeFindings(context, store, file) {
       found.push(diagnosis.ok('store', `${storeLabel(store)} opens with this version`));
       found.push(...diagnosis.clockFindings(ductape, file === undefined));
       found.push(...(await diagnosis.jobFindings(ductape, values.waiting)));
+      found.push(...(await diagnosis.processFindings(ductape)));
       found.push(...(await diagnosis.webhookFindings(ductape)));
       if (file !== undefined) found.push(...(await diagnosis.dataFindings(ductape, file, values.data)));
     };

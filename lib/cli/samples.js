@@ -1,5 +1,5 @@
 'use strict';
-// What `top` shows: counts, rates since the sample before, targets that have work, the last failures.
+// What `top` shows: counts, rates since the sample before, targets that have work, the last failures, processes.
 
 const LOOKED_AT = 200;
 const FAILURES = 50;
@@ -47,11 +47,12 @@ function failuresOf(failed) {
 /** One look at the store. `before` is the sample before. */
 async function takeSample({ jobs, clock }, filter, before) {
   const pageOf = async (status) => (await jobs.list({ ...filter, status, limit: LOOKED_AT })).jobs;
-  const [stats, running, queued, failed] = await Promise.all([
+  const [stats, running, queued, failed, processes] = await Promise.all([
     jobs.getStats(filter),
     pageOf('running'),
     pageOf('queued'),
     pageOf('failed'),
+    jobs.processes(),
   ]);
   const at = clock.now();
   return {
@@ -62,6 +63,7 @@ async function takeSample({ jobs, clock }, filter, before) {
     // Not all of them were looked at.
     partial: stats.running > running.length || stats.queued > queued.length,
     failures: failuresOf(failed),
+    processes,
   };
 }
 

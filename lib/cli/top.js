@@ -5,6 +5,7 @@ const { setTimeout: sleep } = require('node:timers/promises');
 const { EXIT } = require('./exit-codes.js');
 const { countText, durationText, targetText, timeText } = require('./format.js');
 const { NAMESPACES } = require('./names.js');
+const { processColumns } = require('./processes.js');
 const { takeSample } = require('./samples.js');
 const { Screen } = require('./screen.js');
 const { loadConfig, storeLabel, storeName, withStore } = require('./store.js');
@@ -38,11 +39,15 @@ const failureColumns = (out) => [
   },
 ];
 
+/** Those that do not answer first, then those that do the most. */
+const byNeed = (processes) =>
+  [...processes].sort((a, b) => (a.state === 'alive') - (b.state === 'alive') || b.claimed - a.claimed);
+
 const rateText = (rate) => `${rate.toFixed(rate < 10 ? 1 : 0)}/s`;
 
 /** The lines of one frame, in the size of the terminal. */
 function frameOf(sample, problem, label, out) {
-  const { at, stats, rates, targets, partial, failures } = sample;
+  const { at, stats, rates, targets, partial, failures, processes } = sample;
   const width = out.columns;
   const lines = [
     out.paint('bold', cut(`ductape top  ${timeText(at, out)}  ${label}`, width)),
@@ -53,13 +58,19 @@ function frameOf(sample, problem, label, out) {
     ),
     problem ? out.paint('red', cut(problem, width)) : '',
   ];
-  // The failures have at least a third of what is left.
-  const room = Math.max(2, out.rows - lines.length - 1);
+  const all = Math.max(2, out.rows - lines.length - 1);
+  // The processes have up to a quarter, and the failures at least a third of what is left.
+  const shownProcesses = Math.min(processes.length, Math.floor(all / 4) - 2);
+  const room = all - (shownProcesses > 0 ? shownProcesses + 2 : 0);
   const shownFailures = Math.min(failures.length, Math.max(Math.floor(room / 3), room - targets.length - 2) - 1);
   const shownTargets = room - (shownFailures > 0 ? shownFailures + 2 : 0) - 1;
   if (targets.length === 0) lines.push(out.paint('dim', cut('nothing is running or waits for a worker', width)));
   else lines.push(...tableLines(targetColumns(at), targets.slice(0, Math.max(1, shownTargets)), out));
   if (partial) lines.push(out.paint('dim', cut('targets of the newest 200 jobs in each state', width)));
+  if (shownProcesses > 0) {
+    const some = byNeed(processes).slice(0, shownProcesses);
+    lines.push('', ...tableLines(processColumns(at), some, out));
+  }
   if (shownFailures > 0) lines.push('', ...tableLines(failureColumns(out), failures.slice(0, shownFailures), out));
   return lines;
 }
@@ -98,14 +109,17 @@ async function runOnTerminal(ductape, { out, restorers }, { filter, label, inter
 
 /** Writes a line for each sample until a signal or `count` ends it. */
 async function runInLines(ductape, { out }, { filter, interval, count }) {
-  const cells = ({ at, stats, rates }) => [
+  const cells = ({ at, stats, rates, processes }) => [
     timeText(at, out),
     ...SHOWN_STATES.map((state) => stats[state]),
     rates.completed.toFixed(1),
     rates.failed.toFixed(1),
+    processes.filter(({ state }) => state === 'alive').length,
   ];
   if (!out.isJson)
-    out.line(['TIME', ...SHOWN_STATES.map((state) => state.toUpperCase()), 'COMPLETED/S', 'FAILED/S'].join('\t'));
+    out.line(
+      ['TIME', ...SHOWN_STATES.map((state) => state.toUpperCase()), 'COMPLETED/S', 'FAILED/S', 'PROCESSES'].join('\t'),
+    );
   let sample;
   for (let shown = 1; ; shown++) {
     sample = await takeSample(ductape, filter, sample);
@@ -119,9 +133,10 @@ async function runInLines(ductape, { out }, { filter, interval, count }) {
 module.exports = {
   name: 'top',
   summary: 'shows live what runs, waits and fails',
-  about: 'Shows live what runs, waits and fails. q quits. Without a terminal it writes a line for each look.',
+  about:
+    'Shows live what runs, waits and fails, and the processes that run it. q quits. Without a terminal it writes a line for each look.',
   usage: '[options]',
-  notes: ['With --json a line each: { at, stats, rates, targets, partial, failures }.'],
+  notes: ['With --json a line each: { at, stats, rates, targets, partial, failures, processes }.'],
   options: {
     interval: { type: 'string', value: 'DURATION', read: duration, about: 'between two looks; default 2s' },
     count: { type: 'string', value: 'N', read: integer(1), about: 'ends after so many looks' },

@@ -55,6 +55,7 @@ pub enum JobsMethod {
     List,
     Stats,
     Metrics,
+    Processes,
     History,
     Explain,
     Logs,
@@ -100,7 +101,7 @@ pub enum StepsMethod {
 }
 
 /// Every method by the name JavaScript has for it.
-const METHODS: [(&str, Method); 51] = [
+const METHODS: [(&str, Method); 52] = [
     ("start", Method::Start),
     ("drain", Method::Drain),
     ("close", Method::Close),
@@ -116,6 +117,7 @@ const METHODS: [(&str, Method); 51] = [
     ("jobs.list", Method::Jobs(JobsMethod::List)),
     ("jobs.getStats", Method::Jobs(JobsMethod::Stats)),
     ("jobs.metrics", Method::Jobs(JobsMethod::Metrics)),
+    ("jobs.processes", Method::Jobs(JobsMethod::Processes)),
     ("jobs.getHistory", Method::Jobs(JobsMethod::History)),
     ("jobs.explain", Method::Jobs(JobsMethod::Explain)),
     ("jobs.logs", Method::Jobs(JobsMethod::Logs)),

@@ -29,6 +29,7 @@ mod opener;
 mod opening;
 pub mod options;
 mod outbound;
+mod processes;
 mod qualified;
 mod reasons;
 mod refusal;

@@ -17,6 +17,7 @@ pub mod processes;
 pub mod random_walk;
 pub mod reading;
 pub mod recurring;
+pub mod registrations;
 pub mod retention;
 pub mod retiming;
 pub mod run_location;
@@ -155,6 +156,10 @@ macro_rules! store_contract {
             a_run_that_runs_alone_can_be_changed_like_any_other,
             many_runs_of_a_dead_process_are_all_taken_back,
             a_closed_store_refuses_every_verb,
+        });
+        $crate::store::contract::store_contract!(@tests $make, registrations: {
+            registered_processes_are_listed_with_where_they_run_and_what_they_hold,
+            a_process_that_does_not_renew_its_lease_is_told_as_silent,
         });
         $crate::store::contract::store_contract!(@tests $make, reading: {
             record_shows_the_current_state,

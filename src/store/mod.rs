@@ -53,6 +53,7 @@ mod ids;
 mod occurrence;
 mod payload;
 pub mod postgres;
+mod process;
 mod record;
 mod retention;
 mod route;
@@ -78,6 +79,7 @@ pub use occurrence::{
     Span, without,
 };
 pub use payload::{MAX_KEY_ID_BYTES, Unreadable};
+pub use process::{Liveness, Process, ProcessStore};
 pub use record::{
     Failing, History, HistoryEntry, HistoryPosition, JobRecord, LastRun, ListFilter, LogLine, MAX_PAGE_BYTES, Note,
     NoteKind, Page, RunLocation, RunPosition, Stats,
@@ -97,7 +99,7 @@ pub mod contract;
 
 /// A durable (or, in memory, a transient) place for jobs.
 #[async_trait]
-pub trait Store: WebhookStore + TextStore + FigureStore + Send + Sync {
+pub trait Store: WebhookStore + TextStore + FigureStore + ProcessStore + Send + Sync {
     /// Writes jobs; the answers are in their order. With `all_or_nothing` and a conflict, nothing is written and only
     /// the [`Inserted::Conflict`] answers mean anything.
     async fn insert(&self, params: InsertParams) -> Result<Vec<Inserted>>;

@@ -10,6 +10,7 @@ use super::session::Session;
 use super::state::{self, Run, RunState};
 use super::tx::{Effects, Tx};
 use crate::clock::Millis;
+use crate::store::process::host_name;
 use crate::store::rules::completion::{AttemptOutcome, RunFate};
 use crate::store::rules::crash::GoneProcess;
 use crate::store::{InstanceId, JobSeq, RecoverParams, Recovered, Token};
@@ -41,13 +42,16 @@ pub(super) async fn register(
     lease: i64,
     slots: usize,
 ) -> DbResult<InstanceId> {
-    let slots = super::param::rows(slots);
+    let (slots, pid) = (super::param::rows(slots), i64::from(std::process::id()));
     let drawn = Uuid::now_v7().as_u128();
     // The time comes first in it, in ms: who registered earlier has a lower number.
     let number = (drawn >> TIME_BITS_BEHIND) << RANDOM_BITS | drawn & ((1 << RANDOM_BITS) - 1);
     let number = InstanceId::new(i64::try_from(number).unwrap_or(i64::MAX));
     let rows = session
-        .query(INSERT_INSTANCE, &[&clock, &lease, &slots, &number])
+        .query(
+            INSERT_INSTANCE,
+            &[&clock, &lease, &slots, &number, &host_name(), &pid],
+        )
         .await?;
     match rows.first() {
         Some(row) => Ok(row.try_get(0)?),

@@ -11,7 +11,7 @@ use crate::model::schedule::{FNV1A_OFFSET_BASIS, fnv1a};
 use tokio_postgres::error::SqlState;
 
 /// The migrations, by number, each of one or more scripts.
-const MIGRATIONS: [&[&str]; 6] = [
+const MIGRATIONS: [&[&str]; 7] = [
     &[
         include_str!("migrations/0001.sql"),
         include_str!("migrations/0001_insert.sql"),
@@ -31,6 +31,7 @@ const MIGRATIONS: [&[&str]; 6] = [
     ],
     &[include_str!("migrations/0005.sql")],
     &[include_str!("migrations/0006.sql")],
+    &[include_str!("migrations/0007.sql")],
 ];
 /// Tables of the store, but for `versions`, and the sequence.
 pub(super) const TABLES: [&str; 27] = [

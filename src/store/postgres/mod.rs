@@ -36,6 +36,7 @@ mod outbox;
 mod param;
 mod pause;
 mod pool;
+mod processes;
 mod queue;
 mod read;
 mod relay;

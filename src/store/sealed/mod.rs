@@ -6,6 +6,7 @@
 
 mod keyring;
 mod open;
+mod processes;
 mod reseal;
 mod seal;
 mod store_impl;

@@ -11,6 +11,7 @@ use super::silence::SilenceWatch;
 use super::tx::Tx;
 use crate::clock::{BootTime, Millis};
 use crate::error::Result;
+use crate::store::process::host_name;
 use crate::store::rules::completion::{AttemptOutcome, RunFate};
 use crate::store::rules::crash::GoneProcess;
 use crate::store::{InstanceId, JobSeq, RecoverParams, Recovered, RouteId, Takeover, Token};
@@ -40,6 +41,8 @@ pub(super) fn register(
         time.millis.saturating_add(lease),
         rows(slots),
         time.millis,
+        host_name(),
+        std::process::id(),
     ))?;
     let instance = InstanceId::new(instance);
     // If the folder is not writable, only the lease counts.

@@ -54,6 +54,7 @@ mod open_file_locks;
 mod open_files;
 mod outbox;
 mod pause;
+mod processes;
 mod promote;
 mod queue;
 mod read;

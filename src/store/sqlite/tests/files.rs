@@ -217,7 +217,8 @@ async fn store_of_version_3_is_migrated_and_knows_how_its_series_went() {
     let older = rusqlite::Connection::open(&path).unwrap();
     older
         .execute_batch(
-            "DROP INDEX series_failing; ALTER TABLE series DROP COLUMN last_run; ALTER TABLE series DROP COLUMN last_status;
+            "ALTER TABLE instances DROP COLUMN host; ALTER TABLE instances DROP COLUMN pid; ALTER TABLE instances DROP COLUMN registered;
+             DROP INDEX series_failing; ALTER TABLE series DROP COLUMN last_run; ALTER TABLE series DROP COLUMN last_status;
              ALTER TABLE series DROP COLUMN last_ended; ALTER TABLE series DROP COLUMN failing_runs;
              ALTER TABLE series DROP COLUMN failing_since; DROP TABLE figures; PRAGMA user_version = 3;
              UPDATE series SET ended = 5, succeeded = 2, failed = 3 WHERE job = 1;
@@ -252,7 +253,8 @@ async fn store_of_version_1_is_migrated_with_its_claims() {
     let older = rusqlite::Connection::open(&path).unwrap();
     older
         .execute_batch(
-            "DROP INDEX ready_suspects; ALTER TABLE instances DROP COLUMN slots; ALTER TABLE instances DROP COLUMN seen;
+            "ALTER TABLE instances DROP COLUMN host; ALTER TABLE instances DROP COLUMN pid; ALTER TABLE instances DROP COLUMN registered;
+             DROP INDEX ready_suspects; ALTER TABLE instances DROP COLUMN slots; ALTER TABLE instances DROP COLUMN seen;
              ALTER TABLE series DROP COLUMN settled; DROP TABLE figures; DROP INDEX series_failing; ALTER TABLE series DROP COLUMN last_run;
              ALTER TABLE series DROP COLUMN last_status; ALTER TABLE series DROP COLUMN last_ended;
              ALTER TABLE series DROP COLUMN failing_runs; ALTER TABLE series DROP COLUMN failing_since;

@@ -1,0 +1,3 @@
+SELECT id, boot, lease, slots, seen, registered, host, pid, (SELECT count(*) FROM running WHERE owner = instances.id)
+FROM instances
+ORDER BY id
