@@ -1817,6 +1817,48 @@ export interface Clock {
   set(date: Time, options?: { timeout?: number }): Promise<void>;
 }
 
+/** Plain facts about a store, as {@link Ductape.health} finds them. One of `file`, `server` and `memory` is there. */
+export interface IStoreHealth {
+  /** The version of its schema; 0: there is none yet. */
+  schema_version: number;
+  /** The version that this package makes of it, when a call other than `health` opens the store. */
+  known_schema_version: number;
+  /** Jobs by the counters, from which `getStats` is told, and by the table: they must agree. Missing: to count them took too long. */
+  jobs?: { counted: number; stored: number };
+  file?: {
+    bytes: number;
+    /** Of these, in pages that are free to be used again. */
+    free_bytes: number;
+    /** Length of the write-ahead log. */
+    log_bytes: number;
+    /** Whether its pages are sound (`PRAGMA quick_check`); `unknown`: they could not be read in time. */
+    integrity: 'sound' | 'damaged' | 'unknown';
+    /** What is wrong with them, the first of it. */
+    damage?: string[];
+    /** Whether it could be locked for writing within a second. */
+    is_writable: boolean;
+    /** Who kept it from that, where that can be known. */
+    locked_by?: string;
+  };
+  server?: {
+    /** As in 150004. */
+    version: number;
+    is_replica: boolean;
+    /** Connections of clients, and how many there may be, without those that are reserved. */
+    connections: number;
+    max_connections: number;
+    /** Length of tables and indexes of the schema. */
+    bytes: number;
+    /** Rows that wait for a vacuum, by the server's statistics. */
+    dead_rows: number;
+    /** Settings that matter to jobs, as they are for the role and the database. */
+    settings: Record<string, string>;
+    /** Transactions that have been open for more than a minute, the oldest first, at most five. */
+    long_transactions: Array<{ pid: number; user?: string; application: string; state?: string; open_ms: number }>;
+  };
+  memory?: Record<string, never>;
+}
+
 /** What {@link Ductape.drain} did. */
 export interface IDrainResult {
   /** Runs that completed. */
@@ -1907,6 +1949,12 @@ export declare class Ductape {
    * `path` is there already, and for a store that is not in a file: for PostgreSQL use `pg_dump`.
    */
   backup(path: string): Promise<void>;
+  /**
+   * Plain facts about the store, for whoever looks after it. It opens the store by a connection of its own, which changes nothing: a
+   * store of an older version of this package is not migrated by that. What reads much ends after `limit` ms, default 5,000. Rejects
+   * with `STORE_ERROR` when there is no store.
+   */
+  health(options?: { limit?: number }): Promise<IStoreHealth>;
   /**
    * Puts a backup in the place of the store `to` (as in `store`: `'sqlite:data/jobs.db'`), which no process may have open, and
    * removes the log of the old one. Whatever `to` held is gone. Rejects with `STORE_ERROR` when the store is open or cannot be

@@ -68,6 +68,10 @@ class Ductape {
     return this.#bridge.call('backup', { path });
   }
 
+  health(options) {
+    return this.#bridge.call('health', { options });
+  }
+
   static async restore(options) {
     return loadParts().restore(options);
   }

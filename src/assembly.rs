@@ -16,11 +16,11 @@ use crate::engine::{HandlerSpec, Level, Logger};
 use crate::error::{Error, ErrorCode, Result};
 use crate::feature::{self, FeatureContext};
 use crate::resources::{OutboundRules, Resources};
-use crate::store::Store;
-use crate::store::postgres::{PostgresConfig, PostgresStore};
+use crate::store::postgres::{self, PostgresConfig, PostgresStore};
 use crate::store::sealed::{Keyring, SealedStore};
 use crate::store::sqlite::{self, SqliteConfig, SqliteStore};
 use crate::store::transfer::{Phase, TransferProgress};
+use crate::store::{Store, StoreHealth};
 use crate::webhook::DeliveryHandler;
 use async_trait::async_trait;
 use std::collections::HashMap;
@@ -194,6 +194,25 @@ impl StoreOpener for ConfiguredStore {
 
     fn connections(&self) -> Option<Arc<dyn Connections>> {
         Some(Arc::clone(&self.connections) as Arc<dyn Connections>)
+    }
+
+    async fn health(&self, limit: Duration) -> Result<StoreHealth> {
+        match &self.location {
+            StoreLocation::Sqlite { path, .. } => {
+                let path = path.clone();
+                let looked = tokio::task::spawn_blocking(move || sqlite::health(&path, limit)).await;
+                looked.map_err(|error| {
+                    Error::new(ErrorCode::StoreError, "the look at the store was interrupted").with_source(error)
+                })?
+            }
+            StoreLocation::Postgres(address) => {
+                let mut config = PostgresConfig::new((**address).clone());
+                config.synced = self.durability == Durability::Full;
+                postgres::health(config, limit).await
+            }
+            StoreLocation::Memory(_) => Ok(StoreHealth::in_memory(sqlite::newest_schema())),
+            StoreLocation::Serverless(_) => self.open_inner().await.map(|_| StoreHealth::in_memory(0)),
+        }
     }
 
     async fn restore(&self, from: PathBuf) -> Result<()> {

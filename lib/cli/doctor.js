@@ -6,6 +6,7 @@ const { escaped } = require('../text.js');
 const diagnosis = require('./diagnosis.js');
 const { EXIT, exitCodeOf } = require('./exit-codes.js');
 const { described } = require('./failure.js');
+const { healthFindings } = require('./health.js');
 const { loadConfig, storeFile, storeLabel, storeName, withStore } = require('./store.js');
 const { duration } = require('./values.js');
 
@@ -27,6 +28,10 @@ async function storeFindings(context, store, file) {
   const found = [];
   try {
     const look = async (ductape) => {
+      // Before anything that opens the store, and would migrate it.
+      const health = healthFindings(await ductape.health());
+      found.push(...health.found);
+      if (!health.isUsable) return;
       await ductape.jobs.getStats();
       found.push(diagnosis.ok('store', `${storeLabel(store)} opens with this version`));
       found.push(...diagnosis.clockFindings(ductape, file === undefined));

@@ -10,7 +10,7 @@ use super::opening::Opening;
 use super::options::Options;
 use super::resources::check;
 use super::{
-    backup, caches, changes, clock, explain, jobs, metrics, processes, refusal, reschedule, schedule, sessions,
+    backup, caches, changes, clock, explain, health, jobs, metrics, processes, refusal, reschedule, schedule, sessions,
     statement, steps, transfer, webhooks,
 };
 use crate::clock::{Clock, ManualClock, Millis, StoreClock, SystemClock};
@@ -263,6 +263,8 @@ impl Instance {
             Method::CheckResources => self.check_resources(options).await,
             Method::Start => self.start().await,
             Method::Backup => backup::back_up(&*self.engine().await?, first).await,
+            // Opens no store, and so migrates none.
+            Method::Health => health::health(&*self.opener, options).await,
             Method::Restore => backup::restore(&*self.opener, options).await,
             Method::Move => transfer::transfer(&*self.opener, options).await,
             Method::MoveProgress => transfer::progress(&*self.opener),

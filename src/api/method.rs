@@ -18,6 +18,8 @@ pub enum Method {
     Close,
     /// `backup(path)`
     Backup,
+    /// `health(options)`
+    Health,
     /// `restore(options)`
     Restore,
     /// `move(options)`
@@ -101,12 +103,13 @@ pub enum StepsMethod {
 }
 
 /// Every method by the name JavaScript has for it.
-const METHODS: [(&str, Method); 52] = [
+const METHODS: [(&str, Method); 53] = [
     ("start", Method::Start),
     ("drain", Method::Drain),
     ("close", Method::Close),
     ("stopWork", Method::StopWork),
     ("backup", Method::Backup),
+    ("health", Method::Health),
     ("restore", Method::Restore),
     ("move", Method::Move),
     ("moveProgress", Method::MoveProgress),

@@ -18,6 +18,7 @@ mod expressions;
 mod fields;
 mod filter;
 mod handler;
+mod health;
 pub mod instance;
 pub mod intake;
 pub mod jobs;

@@ -7,11 +7,12 @@ use crate::clock::Clock;
 use crate::engine::HandlerSpec;
 use crate::engine::routing::Routing;
 use crate::error::{Error, ErrorCode, Result};
-use crate::store::Store;
 use crate::store::transfer::Phase;
+use crate::store::{Store, StoreHealth};
 use async_trait::async_trait;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Opens the store an instance was configured with.
 #[async_trait]
@@ -32,6 +33,11 @@ pub trait StoreOpener: Send + Sync {
     /// The servers that `resources` describe; none by default.
     fn connections(&self) -> Option<Arc<dyn Connections>> {
         None
+    }
+
+    /// Facts about it, without opening it as a store, and so without migrating it.
+    async fn health(&self, _limit: Duration) -> Result<StoreHealth> {
+        Err(Error::new(ErrorCode::StoreError, "nothing is known of this store"))
     }
 
     /// Puts a backup in its place; nothing of it is open in this instance.

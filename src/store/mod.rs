@@ -49,6 +49,7 @@ mod claim;
 mod dispatch;
 mod entry;
 mod figures;
+mod health;
 mod ids;
 mod occurrence;
 mod payload;
@@ -73,6 +74,9 @@ pub use claim::{
 pub use dispatch::{InsertParams, Inserted, JobSummary, ReplaceSeries, Statement, begin_anew};
 pub use entry::{Entry, EntryKey, EntryKind};
 pub use figures::{FigureQuery, FigureSpan, FigureStore, FigureSums, RouteFigures};
+pub use health::{
+    CountedJobs, DEFAULT_LOOK, FileFacts, Integrity, LongTransaction, ServerFacts, StoreHealth, StorePlace,
+};
 pub use ids::{InstanceId, JobSeq, RouteId, RouteMark, Token};
 pub use occurrence::{
     ComputeMove, GapKind, Occurrence, OccurrenceGap, PlanAdvance, SeriesAdvance, SeriesMove, SeriesSnapshot, Settled,

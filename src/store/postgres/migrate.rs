@@ -138,7 +138,8 @@ pub(super) async fn apply(session: &Session) -> DbResult<()> {
     Ok(())
 }
 
-fn newest() -> i32 {
+/// The version that this package makes of a schema.
+pub(super) fn newest() -> i32 {
     super::param::to_i32(MIGRATIONS.len())
 }
 
@@ -212,8 +213,8 @@ async fn refuse_old_server(session: &Session) -> DbResult<()> {
     Err(Error::new(ErrorCode::StoreError, message).into())
 }
 
-/// The version of the schema; 0: it does not exist.
-async fn version(session: &Session) -> DbResult<i32> {
+/// The version of the schema, whoever made it; 0: it does not exist.
+pub(super) async fn found_version(session: &Session) -> DbResult<i32> {
     let schema = session.connector().address.schema.clone();
     if session
         .query(SELECT_VERSIONS_TABLE_EXISTS, &[&schema])
@@ -229,7 +230,12 @@ async fn version(session: &Session) -> DbResult<i32> {
         row => row?,
     };
     let version: Option<i32> = row.map_or(Ok(None), |row| row.try_get(0))?;
-    let version = version.unwrap_or(0);
+    Ok(version.unwrap_or(0))
+}
+
+/// The version of the schema, if this package knows it; 0: it does not exist.
+async fn version(session: &Session) -> DbResult<i32> {
+    let version = found_version(session).await?;
     if version <= newest() {
         return Ok(version);
     }

@@ -18,6 +18,7 @@ mod entries;
 mod error_text;
 mod failure;
 mod figures;
+mod health;
 mod history;
 mod ids;
 mod insert;
@@ -73,6 +74,7 @@ pub(crate) mod invariants;
 pub(crate) mod tests;
 
 pub use address::Address;
+pub use health::health;
 pub use transfer::PostgresEnd;
 
 use self::pool::{Pool, WriteOptions, with_session};

@@ -5,6 +5,7 @@
 
 mod connection_failures;
 mod costs;
+mod health;
 mod limits;
 mod plans;
 mod processes;

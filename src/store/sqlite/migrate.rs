@@ -93,9 +93,15 @@ pub(super) fn check_unchanged(connection: &Connection, path: &Path) -> Result<()
     Err(Error::new(ErrorCode::StoreError, message))
 }
 
-fn number(connection: &Connection) -> Result<i64> {
+/// The version of the schema, whoever made it; 0: there is none.
+pub(super) fn number(connection: &Connection) -> Result<i64> {
     let mut version = connection.prepare_cached("PRAGMA user_version")?;
     Ok(version.query_row([], |row| row.get(0))?)
+}
+
+/// The version that this package makes of a schema.
+pub const fn newest() -> i64 {
+    MIGRATIONS.len() as i64
 }
 
 fn version(connection: &Connection) -> Result<usize> {

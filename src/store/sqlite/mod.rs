@@ -28,6 +28,7 @@ mod figures;
 mod file_header;
 mod file_path;
 mod file_watch;
+mod health;
 mod history;
 mod ids;
 mod insert;
@@ -96,6 +97,8 @@ pub(crate) mod tests;
 
 pub(crate) use self::backup::restore;
 pub use self::config::{Durability, LeaseClock, Location, SqliteConfig, Warn};
+pub use self::health::health;
+pub use self::migrate::newest as newest_schema;
 pub use self::transfer::SqliteEnd;
 
 use self::checkpoint::Checkpoints;

@@ -5,6 +5,7 @@ mod backup;
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 mod faults;
 mod files;
+mod health;
 mod locks;
 mod paths;
 mod registrations;
