@@ -8,7 +8,9 @@ use ductape::engine::{
 };
 use ductape::model::{JobId, JobOptions, Namespace, NewJob, OnConflict, Route, Status};
 use ductape::store::sqlite::{Location, SqliteConfig, SqliteStore};
-use ductape::store::{ClaimParams, InsertParams, RecoverParams, RouteId, SUSPECT_AFTER, ServedRoute, Store, Token};
+use ductape::store::{
+    ClaimParams, InsertParams, InstanceId, RecoverParams, RouteId, SUSPECT_AFTER, ServedRoute, Store, Token,
+};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -17,9 +19,25 @@ const NOW: Millis = 1_767_225_600_000;
 /// How long a handler takes.
 const TAKES: Duration = Duration::from_millis(30);
 
-struct NullLogger;
-impl Logger for NullLogger {
-    fn log(&self, _: Level, _: &str) {}
+/// Keeps warnings.
+#[derive(Default)]
+struct Warnings(Mutex<Vec<String>>);
+
+impl Logger for Warnings {
+    fn log(&self, level: Level, message: &str) {
+        if matches!(level, Level::Warn) {
+            self.0.lock().unwrap().push(message.to_owned());
+        }
+    }
+}
+
+impl Warnings {
+    /// Those about runs that failed, without the id of the job.
+    fn of_failed_runs(&self) -> Vec<String> {
+        let lines = self.0.lock().unwrap();
+        let failed = lines.iter().filter(|line| line.contains(" failed in attempt "));
+        failed.map(|line| line[line.find('(').unwrap()..].to_owned()).collect()
+    }
 }
 
 #[derive(Debug)]
@@ -104,30 +122,38 @@ async fn insert(store: &Arc<dyn Store>, count: usize) {
     store.insert(params).await.unwrap();
 }
 
-/// A store with so many jobs that have crashed so often that they run alone.
-async fn store_with_suspects(count: usize) -> Arc<dyn Store> {
-    let store: Arc<dyn Store> = tokio::task::spawn_blocking(|| SqliteStore::open(SqliteConfig::new(Location::Memory)))
+async fn empty_store() -> Arc<dyn Store> {
+    tokio::task::spawn_blocking(|| SqliteStore::open(SqliteConfig::new(Location::Memory)))
         .await
         .unwrap()
-        .unwrap();
+        .unwrap()
+}
+
+fn claim_params(instance: InstanceId, slots: usize) -> ClaimParams {
+    ClaimParams {
+        now: NOW,
+        instance,
+        served: vec![ServedRoute {
+            route: RouteId::new(1),
+            group: 0,
+        }]
+        .into(),
+        group_slots: vec![slots],
+        slots,
+        suspect: false,
+        passed_over: Default::default(),
+        planner: None,
+    }
+}
+
+/// A store with so many jobs that have crashed so often that they run alone.
+async fn store_with_suspects(count: usize) -> Arc<dyn Store> {
+    let store = empty_store().await;
     insert(&store, count).await;
     for _ in 0..SUSPECT_AFTER {
         // A lease that is over at once.
         let instance = store.register(0, count).await.unwrap();
-        let params = ClaimParams {
-            now: NOW,
-            instance,
-            served: vec![ServedRoute {
-                route: RouteId::new(1),
-                group: 0,
-            }]
-            .into(),
-            group_slots: vec![count],
-            slots: count,
-            suspect: false,
-            passed_over: Default::default(),
-            planner: None,
-        };
+        let params = claim_params(instance, count);
         assert_eq!(store.claim(params).await.unwrap().runs.len(), count);
         // Long ago, so that they are due by now.
         let found = store.recover(RecoverParams::new(NOW - 60_000, 10)).await.unwrap();
@@ -137,6 +163,15 @@ async fn store_with_suspects(count: usize) -> Arc<dyn Store> {
 }
 
 fn engine(store: &Arc<dyn Store>, handler: Arc<dyn Handler>) -> Arc<Engine> {
+    engine_with(store, handler, Arc::default(), EngineConfig::default().max_crashes)
+}
+
+fn engine_with(
+    store: &Arc<dyn Store>,
+    handler: Arc<dyn Handler>,
+    logger: Arc<Warnings>,
+    max_crashes: u32,
+) -> Arc<Engine> {
     let routing = Arc::new(Routing::new(WorkerFilter::default()));
     let pattern = Pattern {
         namespace: Namespace::Features,
@@ -150,12 +185,12 @@ fn engine(store: &Arc<dyn Store>, handler: Arc<dyn Handler>) -> Arc<Engine> {
             concurrency: 5,
             ..WorkerConfig::default()
         }),
+        max_crashes,
         ..EngineConfig::default()
     };
-    let (clock, logger) = (Arc::new(StoppedClock), Arc::new(NullLogger));
     Engine::new(
         Arc::clone(store),
-        clock,
+        Arc::new(StoppedClock),
         logger,
         routing,
         Arc::new(Announcer::default()),
@@ -202,15 +237,71 @@ async fn drain_runs_suspects_too() {
     engine.stop(Duration::from_secs(1)).await;
 }
 
+struct NeverDone;
+
+impl Handler for NeverDone {
+    fn call(&self, invocation: Invocation) {
+        std::mem::forget(invocation);
+    }
+    fn abort(&self, _: Token, _: &AbortReason) {}
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn run_that_fails_with_its_last_crash_is_one_line_of_who_finds_it() {
+    let store = store_with_suspects(1).await;
+    // One that is over at once, with the fourth crash.
+    let instance = store.register(0, 1).await.unwrap();
+    let params = ClaimParams {
+        suspect: true,
+        ..claim_params(instance, 1)
+    };
+    assert_eq!(store.claim(params).await.unwrap().runs.len(), 1);
+    let warnings = Arc::<Warnings>::default();
+    let engine = engine_with(&store, Arc::new(NeverDone), Arc::clone(&warnings), 4);
+    engine.work().await.unwrap();
+    // Real time: who looks takes over from silent processes once it has kept its own lease for 3.5 s.
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while warnings.of_failed_runs().is_empty() {
+        assert!(Instant::now() < deadline, "nothing is said");
+        sleep(TAKES).await;
+    }
+    engine.stop(Duration::from_secs(1)).await;
+    let line = "(features work (shop, test)): run 1 failed in attempt 4: CRASHED: the process that ran it died 4 times";
+    assert_eq!(warnings.of_failed_runs(), [line]);
+    let by_status = store.stats(None).await.unwrap().by_status;
+    assert_eq!(by_status[Status::Failed as usize], 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn runs_that_fail_with_the_process_that_fails_are_lines_of_its_own() {
+    let store = empty_store().await;
+    insert(&store, 3).await;
+    let warnings = Arc::<Warnings>::default();
+    let engine = engine_with(&store, Arc::new(NeverDone), Arc::clone(&warnings), 1);
+    engine.work().await.unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while store.stats(None).await.unwrap().by_status[Status::Running as usize] < 3 {
+        assert!(Instant::now() < deadline, "the jobs do not run");
+        sleep(TAKES).await;
+    }
+    engine.process_fails();
+    engine.stop(Duration::from_millis(100)).await;
+    let by_status = store.stats(None).await.unwrap().by_status;
+    assert_eq!(by_status[Status::Failed as usize], 3);
+    let line = "(features work (shop, test)): run 1 failed in attempt 1: CRASHED: the process that ran it died 1 times";
+    assert_eq!(warnings.of_failed_runs(), [line]);
+    // The others of the target are counted.
+    let lines = warnings.0.lock().unwrap();
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.starts_with("2 more runs of features work")),
+        "{lines:?}"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_engine_stops_while_it_waits_to_run_a_suspect() {
-    struct NeverDone;
-    impl Handler for NeverDone {
-        fn call(&self, invocation: Invocation) {
-            std::mem::forget(invocation);
-        }
-        fn abort(&self, _: Token, _: &AbortReason) {}
-    }
     let store = store_with_suspects(1).await;
     insert(&store, 1).await;
     let engine = engine(&store, Arc::new(NeverDone));

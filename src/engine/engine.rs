@@ -311,7 +311,7 @@ impl Engine {
                 Arc::clone(&self.registration),
                 Arc::clone(&self.in_flight),
                 Arc::clone(&self.completions),
-                Arc::clone(&self.unserved),
+                (self.routes.clone(), Arc::clone(&self.unserved)),
                 (Arc::clone(&self.claimer.suspects), Arc::clone(&self.gate)),
             )),
             Box::new(ClockKeeper(context())),
@@ -407,13 +407,19 @@ impl Engine {
                 .unregister_crashed(instance, now, self.config.max_crashes)
                 .await
         } else {
-            self.store.unregister(instance, now).await
+            self.store.unregister(instance, now).await.map(|()| Vec::new())
         };
-        if let Err(error) = ended {
-            self.logger.log(
+        match ended {
+            Ok(failed_runs) => {
+                self.completions
+                    .log_failed_runs(&self.context, &self.routes, &failed_runs)
+                    .await;
+                self.completions.flush_failures(&self.context);
+            }
+            Err(error) => self.logger.log(
                 Level::Warn,
                 &format!("cannot hand back the last runs, they follow when the lease ends: {error}"),
-            );
+            ),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{InstanceId, JobSeq, PlanAdvance, RouteId, RouteMark, SeriesSnapshot, Token, Unreadable};
 use crate::clock::Millis;
-use crate::model::{JobId, RunOutcome, Status};
+use crate::model::{JobId, RunError, RunOutcome, Status};
 use std::sync::Arc;
 
 /// Most bytes of inputs that one claim brings; a run whose input is larger by itself comes alone.
@@ -171,6 +171,21 @@ impl RecoverParams {
     }
 }
 
+/// A run that failed with its last allowed crash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedRun {
+    /// Its job.
+    pub job: JobId,
+    /// Where it goes.
+    pub route: RouteId,
+    /// The run.
+    pub run: i64,
+    /// The attempt that crashed.
+    pub attempt: u32,
+    /// How it failed.
+    pub error: RunError,
+}
+
 /// Runs taken back from processes that are gone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovered {
@@ -182,6 +197,8 @@ pub struct Recovered {
     pub failed: usize,
     /// Routes of the attempts that crashed, and whether their runs have failed by that.
     pub crashed: Vec<(RouteId, bool)>,
+    /// Those that have.
+    pub failed_runs: Vec<FailedRun>,
     /// Routes of runs that are ready and wait to run alone, whoever ran them.
     pub suspects: Vec<RouteId>,
 }

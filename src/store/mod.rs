@@ -68,8 +68,8 @@ mod webhook;
 
 pub use change::{BulkChangeOutcome, Cancellation, Change, ChangeOutcome, RevokedClaim, Timing};
 pub use claim::{
-    ClaimParams, Claimed, ClaimedRun, CompleteParams, Completed, Completion, RecoverParams, Recovered, ServedRoute,
-    Takeover,
+    ClaimParams, Claimed, ClaimedRun, CompleteParams, Completed, Completion, FailedRun, RecoverParams, Recovered,
+    ServedRoute, Takeover,
 };
 pub use dispatch::{InsertParams, Inserted, JobSummary, ReplaceSeries, Statement, begin_anew};
 pub use entry::{Entry, EntryKey, EntryKind};
@@ -154,8 +154,8 @@ pub trait Store: WebhookStore + TextStore + FigureStore + ProcessStore + Send + 
     async fn unregister(&self, instance: InstanceId, now: Millis) -> Result<()>;
 
     /// Ends the registration of a process that is about to end by a failure; runs it still holds have crashed, as in
-    /// [`recover`](Self::recover).
-    async fn unregister_crashed(&self, instance: InstanceId, now: Millis, max_crashes: u32) -> Result<()>;
+    /// [`recover`](Self::recover). Returns those that have failed by that.
+    async fn unregister_crashed(&self, instance: InstanceId, now: Millis, max_crashes: u32) -> Result<Vec<FailedRun>>;
 
     /// Takes back the runs of processes whose lease has ended or that are known to be dead, never those of the caller. Of a
     /// process that died, the runs that it was executing have crashed: they wait before they run again, and fail with the

@@ -9,6 +9,7 @@
 use super::registration::InstanceRegistration;
 use super::unserved::UnservedRoutes;
 use crate::engine::claim::gate::{ClaimGate, RoundNumber};
+use crate::engine::claim::routes::Routes;
 use crate::engine::claim::suspects::Suspects;
 use crate::engine::context::Context;
 use crate::engine::handler::{AbortReason, Level};
@@ -49,6 +50,7 @@ pub struct LeaseKeeper {
     registration: Arc<InstanceRegistration>,
     in_flight: Arc<InFlightAttempts>,
     completions: Arc<Completions>,
+    routes: Routes,
     unserved: Arc<UnservedRoutes>,
     suspects: Arc<Suspects>,
     gate: Arc<ClaimGate>,
@@ -93,7 +95,7 @@ impl LeaseKeeper {
         registration: Arc<InstanceRegistration>,
         in_flight: Arc<InFlightAttempts>,
         completions: Arc<Completions>,
-        unserved: Arc<UnservedRoutes>,
+        (routes, unserved): (Routes, Arc<UnservedRoutes>),
         (suspects, gate): (Arc<Suspects>, Arc<ClaimGate>),
     ) -> Self {
         Self {
@@ -102,6 +104,7 @@ impl LeaseKeeper {
             registration,
             in_flight,
             completions,
+            routes,
             unserved,
             suspects,
             gate,
@@ -219,6 +222,9 @@ impl LeaseKeeper {
             }
         };
         if recovered.requeued + recovered.failed > 0 {
+            self.completions
+                .log_failed_runs(&self.context, &self.routes, &recovered.failed_runs)
+                .await;
             let message = format!(
                 "took over {} runs of {} processes that died; {} more failed as CRASHED",
                 recovered.requeued, recovered.instances, recovered.failed

@@ -6,6 +6,7 @@
 use super::failure_log::{FailedAttempt, FailureLog};
 use super::in_flight::InFlightAttempts;
 use super::progress_writer::Notes;
+use crate::engine::claim::routes::Routes;
 use crate::engine::claim::routing::Routing;
 use crate::engine::context::Context;
 use crate::engine::events::announcer::Announcer;
@@ -15,7 +16,7 @@ use crate::engine::handler::Level;
 use crate::engine::service::{Service, StopSignal};
 use crate::error::{Error, ErrorCode};
 use crate::model::{RunError, RunOutcome};
-use crate::store::{CompleteParams, Completed, Completion, InstanceId};
+use crate::store::{CompleteParams, Completed, Completion, FailedRun, InstanceId};
 use async_trait::async_trait;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -88,6 +89,30 @@ impl Completions {
     pub async fn submit(&self, instance: InstanceId, completion: Completion) {
         // The receiver lives as long as this does.
         let _ = self.sender.send((instance, completion)).await;
+    }
+
+    /// Says in the log which runs another process's death has failed for good: this process decided it, and nobody else tells.
+    pub async fn log_failed_runs(&self, context: &Context, routes: &Routes, failed_runs: &[FailedRun]) {
+        for failed in failed_runs {
+            let route = routes.find(failed.route).await;
+            let Some(route) = route.filter(|route| !route.namespace.is_internal()) else {
+                continue;
+            };
+            let failed = FailedAttempt {
+                job: &failed.job,
+                route: (failed.route, &route),
+                run: failed.run,
+                attempt: failed.attempt,
+                error: &failed.error,
+                next_due: None,
+            };
+            self.failures.failed(context, &failed);
+        }
+    }
+
+    /// Says in the log what was gathered of failures, since nothing follows.
+    pub fn flush_failures(&self, context: &Context) {
+        self.failures.flush(&context.logger);
     }
 
     /// The same without waiting; `false`: too many wait already.

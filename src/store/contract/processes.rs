@@ -89,6 +89,19 @@ pub async fn a_run_that_crashes_too_often_fails(s: &TestStore) {
         s.crash(process);
         let found = s.store.recover(RecoverParams::new(now, 5)).await.unwrap();
         assert_eq!((found.requeued, found.failed), if crash < 5 { (1, 0) } else { (0, 1) });
+        let failed: Vec<_> = found
+            .failed_runs
+            .iter()
+            .map(|failed| (failed.run, failed.attempt))
+            .collect();
+        assert_eq!(failed, if crash < 5 { vec![] } else { vec![(run.run, 5)] });
+        for failed in found.failed_runs {
+            assert_eq!((failed.job, failed.route), (id("x"), run.route));
+            assert_eq!(
+                (&*failed.error.code, &*failed.error.message),
+                ("CRASHED", "the process that ran it died 5 times")
+            );
+        }
         if delay > 0 {
             assert_eq!(s.status("x").await, Status::Scheduled);
             assert_eq!(
@@ -150,7 +163,17 @@ pub async fn a_process_that_ends_by_a_failure_crashes_its_runs(s: &TestStore) {
                     .iter()
                     .all(|run| run.crashes == crashes && run.attempt == crashes + 1)
         );
-        s.store.unregister_crashed(process, T0, 2).await.unwrap();
+        let mut failed = s.store.unregister_crashed(process, T0, 2).await.unwrap();
+        failed.sort_by_key(|failed| failed.job.to_string());
+        let failed: Vec<_> = failed.into_iter().map(|failed| (failed.job, failed.run)).collect();
+        assert_eq!(
+            failed,
+            if crashes == 0 {
+                vec![]
+            } else {
+                vec![(id("x"), 1), (id("y"), 1)]
+            }
+        );
         assert!(s.store.claims_of(process).await.unwrap().is_empty());
         assert!(!s.store.renew(process, LEASE).await.unwrap());
     }

@@ -214,7 +214,7 @@ fn is_claimed_by(run: &Run, completion: &Completion, instance: InstanceId) -> bo
 /// A claimed run that is removed from `running`, with its job, which is locked if it is a series.
 pub(super) struct EndedClaim<'a> {
     pub(super) stored_job: &'a mut StoredJob,
-    run: Run,
+    pub(super) run: Run,
     pub(super) running: Running,
 }
 

@@ -11,9 +11,9 @@ use super::state::{self, Run, RunState};
 use super::tx::{Effects, Tx};
 use crate::clock::Millis;
 use crate::store::process::host_name;
-use crate::store::rules::completion::{AttemptOutcome, RunFate};
+use crate::store::rules::completion::{self, AttemptOutcome, RunFate};
 use crate::store::rules::crash::GoneProcess;
-use crate::store::{InstanceId, JobSeq, RecoverParams, Recovered, Token};
+use crate::store::{FailedRun, InstanceId, JobSeq, RecoverParams, Recovered, Token};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -48,10 +48,7 @@ pub(super) async fn register(
     let number = (drawn >> TIME_BITS_BEHIND) << RANDOM_BITS | drawn & ((1 << RANDOM_BITS) - 1);
     let number = InstanceId::new(i64::try_from(number).unwrap_or(i64::MAX));
     let rows = session
-        .query(
-            INSERT_INSTANCE,
-            &[&clock, &lease, &slots, &number, &host_name(), &pid],
-        )
+        .query(INSERT_INSTANCE, &[&clock, &lease, &slots, &number, &host_name(), &pid])
         .await?;
     match rows.first() {
         Some(row) => Ok(row.try_get(0)?),
@@ -73,22 +70,26 @@ pub(super) async fn renew(
 }
 
 /// Ends claims of a process that stops, and deletes its registration with the last of them: they are handed back, or have
-/// crashed, in which case a run fails with its `max_crashes`th crash. `true`: there are more.
+/// crashed, in which case a run fails with its `max_crashes`th crash. Returns the runs that have failed; `true`: there are more claims.
 pub(super) async fn end_registered_claims(
     session: &Session,
     instance: InstanceId,
     now: Millis,
     max_crashes: Option<u32>,
-) -> DbResult<(bool, Effects)> {
+) -> DbResult<(Vec<FailedRun>, bool, Effects)> {
+    let mut failed_runs = Vec::new();
     let mut tx = Tx::begin(session).await?;
     session.query(LOCK_INSTANCE, &[&instance]).await?;
     let mut end = |tx: &mut Tx<'_>, mut ended_claim: EndedClaim<'_>, _| match max_crashes {
-        Some(max_crashes) => crash(tx, ended_claim, None, (now, max_crashes)).map(|_| ()),
+        Some(max_crashes) => {
+            failed_runs.extend(crash(tx, ended_claim, None, (now, max_crashes))?);
+            Ok(())
+        }
         None => ended_claim.release(tx, now),
     };
     let more = end_claims(&mut tx, instance, &mut end).await?;
     let after = tx.commit().await?;
-    Ok((more, after))
+    Ok((failed_runs, more, after))
 }
 
 /// The outcome of one step of recovery.
@@ -131,8 +132,10 @@ pub(super) async fn recover(
     let mut take_back = |tx: &mut Tx<'_>, mut ended_claim: EndedClaim<'_>, place: i64| {
         let failed = if process.crashed(place) {
             let route = ended_claim.stored_job.job.route;
-            let failed = crash(tx, ended_claim, seen, (params.now, params.max_crashes))?;
+            let failed_run = crash(tx, ended_claim, seen, (params.now, params.max_crashes))?;
+            let failed = failed_run.is_some();
             found.crashed.push((route, failed));
+            found.failed_runs.extend(failed_run);
             failed
         } else {
             ended_claim.release(tx, params.now)?;
@@ -183,13 +186,13 @@ async fn end_claims(
 }
 
 /// Ends an attempt whose process crashed; of a series with the last sign of life of that, since it matters what fell due after it.
-/// `true`: its run failed.
+/// Returns the run if it failed.
 fn crash(
     tx: &mut Tx<'_>,
     mut ended_claim: EndedClaim<'_>,
     seen: Option<Millis>,
     (now, max_crashes): (Millis, u32),
-) -> DbResult<bool> {
+) -> DbResult<Option<FailedRun>> {
     let started = ended_claim.running.started;
     let times = AttemptTimes {
         started,
@@ -197,8 +200,15 @@ fn crash(
             .filter(|_| ended_claim.is_recurring())
             .map_or(now, |seen| seen.max(started)),
     };
+    let failed_run = FailedRun {
+        job: ended_claim.stored_job.job.id.clone(),
+        route: ended_claim.stored_job.job.route,
+        run: ended_claim.run.run,
+        attempt: ended_claim.running.attempt,
+        error: completion::last_crash(ended_claim.running.crashes + 1),
+    };
     let (fate, _) = ended_claim.end(tx, AttemptOutcome::Crashed { max_crashes, now }, times, now)?;
-    Ok(matches!(fate, RunFate::Over(_)))
+    Ok(matches!(fate, RunFate::Over(_)).then_some(failed_run))
 }
 
 /// The claims of a process.

@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::model::{JobId, NewJob, RunOutcome, Status};
 use crate::store::{
     AddedRoutes, BulkChangeOutcome, Cancellation, Change, ChangeOutcome, ClaimParams, ClaimRef, Claimed,
-    CompleteParams, Completed, Entry, EntryKey, EntryKind, History, HistoryPosition, InsertParams, Inserted,
+    CompleteParams, Completed, Entry, EntryKey, EntryKind, FailedRun, History, HistoryPosition, InsertParams, Inserted,
     InstanceId, JobRecord, JobSeq, ListFilter, LogLine, Note, Page, RecoverParams, Recovered, Retention, RouteId,
     RouteMark, RunLocation, SeriesAdvance, SeriesSnapshot, Statement, Stats, Step, Store, Takeover, Token,
 };
@@ -151,10 +151,10 @@ impl Store for PostgresStore {
     }
 
     async fn unregister(&self, instance: InstanceId, now: Millis) -> Result<()> {
-        self.end_registration(instance, now, None).await
+        self.end_registration(instance, now, None).await.map(drop)
     }
 
-    async fn unregister_crashed(&self, instance: InstanceId, now: Millis, max_crashes: u32) -> Result<()> {
+    async fn unregister_crashed(&self, instance: InstanceId, now: Millis, max_crashes: u32) -> Result<Vec<FailedRun>> {
         self.end_registration(instance, now, Some(max_crashes)).await
     }
 
@@ -171,6 +171,7 @@ impl Store for PostgresStore {
             total.requeued += step.found.requeued;
             total.failed += step.found.failed;
             total.crashed.extend(step.found.crashed);
+            total.failed_runs.extend(step.found.failed_runs);
             inner.apply_effects(step.after).await;
             more = step.more;
         }
@@ -469,20 +470,26 @@ impl Store for PostgresStore {
 }
 
 impl PostgresStore {
-    /// `max_crashes`: what it still holds has crashed.
-    async fn end_registration(&self, instance: InstanceId, now: Millis, max_crashes: Option<u32>) -> Result<()> {
-        let inner = self.inner_if_open()?;
+    /// `max_crashes`: what it still holds has crashed; returns what failed by that.
+    async fn end_registration(
+        &self,
+        instance: InstanceId,
+        now: Millis,
+        max_crashes: Option<u32>,
+    ) -> Result<Vec<FailedRun>> {
+        let (inner, mut failed_runs) = (self.inner_if_open()?, Vec::new());
         loop {
-            let (more, after) = with_session!(inner.general, WriteOptions::ENGINE, |session| {
+            let (failed, more, after) = with_session!(inner.general, WriteOptions::ENGINE, |session| {
                 instances::end_registered_claims(session, instance, now, max_crashes)
             });
             inner.scan_positions.runs_added();
+            failed_runs.extend(failed);
             inner.apply_effects(after).await;
             if !more {
                 break;
             }
         }
         inner.wake();
-        Ok(())
+        Ok(failed_runs)
     }
 }

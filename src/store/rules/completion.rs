@@ -165,15 +165,10 @@ pub(in crate::store) fn end_attempt(claimed: ClaimedAttempt, outcome: AttemptOut
 fn crashed(claimed: ClaimedAttempt, max_crashes: u32, now: Millis) -> AttemptEnd<'static> {
     let crashes = claimed.crashes + 1;
     let fails = crashes >= max_crashes;
-    let message = if fails {
-        Cow::Owned(format!("the process that ran it died {crashes} times"))
-    } else {
-        Cow::Borrowed("the process that ran it died")
-    };
-    let error = Cow::Owned(RunError::new(ErrorCode::Crashed.as_str(), &message, None));
     if fails {
-        return failed(claimed, error);
+        return failed(claimed, Cow::Owned(last_crash(crashes)));
     }
+    let error = RunError::new(ErrorCode::Crashed.as_str(), "the process that ran it died", None);
     let delay = crash::delay(crashes);
     let at_once = delay == 0;
     let due = if at_once {
@@ -184,7 +179,7 @@ fn crashed(claimed: ClaimedAttempt, max_crashes: u32, now: Millis) -> AttemptEnd
     AttemptEnd {
         history: Some(HistoryRow {
             next_due: Some(due),
-            error: Some(error),
+            error: Some(Cow::Owned(error)),
             ..history(RunStatus::Crashed)
         }),
         run: RunFate::GoesOn(NextAttempt {
@@ -194,6 +189,12 @@ fn crashed(claimed: ClaimedAttempt, max_crashes: u32, now: Millis) -> AttemptEnd
             at_once,
         }),
     }
+}
+
+/// How a run fails with its last allowed crash, after so many in all.
+pub(in crate::store) fn last_crash(crashes: u32) -> RunError {
+    let message = format!("the process that ran it died {crashes} times");
+    RunError::new(ErrorCode::Crashed.as_str(), &message, None)
 }
 
 fn failed(claimed: ClaimedAttempt, error: Cow<'_, RunError>) -> AttemptEnd<'_> {

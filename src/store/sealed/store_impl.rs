@@ -9,10 +9,10 @@ use crate::model::{JobId, NewJob, Status};
 use crate::store::payload::{Field, Unreadable};
 use crate::store::{
     AddedRoutes, BulkChangeOutcome, Cancellation, Change, ChangeOutcome, ClaimParams, ClaimRef, Claimed,
-    CompleteParams, Completed, DeliveryReport, Entry, EntryKey, EntryKind, FigureQuery, FigureStore, FigureSums,
-    History, HistoryPosition, InsertParams, Inserted, InstanceId, JobRecord, JobSeq, ListFilter, LogLine, NewWebhook,
-    Note, Page, RecoverParams, Recovered, RelayedEvent, Retention, RouteFigures, RouteId, RouteMark, RunLocation,
-    SeriesAdvance, SeriesSnapshot, Statement, Stats, Step, Store, StoredEvent, Token, Webhook, WebhookSet,
+    CompleteParams, Completed, DeliveryReport, Entry, EntryKey, EntryKind, FailedRun, FigureQuery, FigureStore,
+    FigureSums, History, HistoryPosition, InsertParams, Inserted, InstanceId, JobRecord, JobSeq, ListFilter, LogLine,
+    NewWebhook, Note, Page, RecoverParams, Recovered, RelayedEvent, Retention, RouteFigures, RouteId, RouteMark,
+    RunLocation, SeriesAdvance, SeriesSnapshot, Statement, Stats, Step, Store, StoredEvent, Token, Webhook, WebhookSet,
     WebhookStore,
 };
 use async_trait::async_trait;
@@ -140,7 +140,7 @@ impl Store for SealedStore {
         self.inner.unregister(instance, now).await
     }
 
-    async fn unregister_crashed(&self, instance: InstanceId, now: Millis, max_crashes: u32) -> Result<()> {
+    async fn unregister_crashed(&self, instance: InstanceId, now: Millis, max_crashes: u32) -> Result<Vec<FailedRun>> {
         self.inner.unregister_crashed(instance, now, max_crashes).await
     }
 

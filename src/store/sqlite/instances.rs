@@ -5,6 +5,7 @@
 
 use super::complete::{AttemptTimes, EndedClaim};
 use super::instance_lock::{self, LockState, PendingInstanceLock};
+use super::jobs;
 use super::run_rows::rows;
 use super::series_snapshot;
 use super::silence::SilenceWatch;
@@ -12,9 +13,9 @@ use super::tx::Tx;
 use crate::clock::{BootTime, Millis};
 use crate::error::Result;
 use crate::store::process::host_name;
-use crate::store::rules::completion::{AttemptOutcome, RunFate};
+use crate::store::rules::completion::{self, AttemptOutcome, RunFate};
 use crate::store::rules::crash::GoneProcess;
-use crate::store::{InstanceId, JobSeq, RecoverParams, Recovered, RouteId, Takeover, Token};
+use crate::store::{FailedRun, InstanceId, JobSeq, RecoverParams, Recovered, RouteId, Takeover, Token};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::path::Path;
 
@@ -57,19 +58,26 @@ pub(super) fn renew(tx: &mut Tx<'_>, instance: InstanceId, time: &BootTime, leas
 }
 
 /// Ends claims of a process that stops, and deletes its registration with the last of them: they are handed back, or have
-/// crashed, in which case a run fails with its `max_crashes`th crash. `true`: there are more.
-pub(super) fn end_claims(tx: &mut Tx<'_>, instance: InstanceId, now: Millis, max_crashes: Option<u32>) -> Result<bool> {
+/// crashed, in which case a run fails with its `max_crashes`th crash. Returns the runs that have failed, and whether there are more
+/// claims.
+pub(super) fn end_claims(
+    tx: &mut Tx<'_>,
+    instance: InstanceId,
+    now: Millis,
+    max_crashes: Option<u32>,
+) -> Result<(Vec<FailedRun>, bool)> {
+    let mut failed_runs = Vec::new();
     let claims = some_claims_of(tx.connection, instance, MAX_RUNS_PER_TRANSACTION)?;
     for (job, run, token) in &claims {
         let Some(ended_claim) = EndedClaim::end_claim(tx, (*job, *run), instance, *token)? else {
             continue;
         };
         match max_crashes {
-            Some(max_crashes) => _ = crash(tx, &ended_claim, None, (now, max_crashes))?,
+            Some(max_crashes) => failed_runs.extend(crash(tx, &ended_claim, None, (now, max_crashes))?),
             None => ended_claim.release(tx, now)?,
         }
     }
-    delete_if_done(tx, instance, claims.len())
+    Ok((failed_runs, delete_if_done(tx, instance, claims.len())?))
 }
 
 fn delete_if_done(tx: &mut Tx<'_>, instance: InstanceId, claim_count: usize) -> Result<bool> {
@@ -108,8 +116,10 @@ pub(super) fn recover(
         for (job, run, token, place) in &claims {
             if let Some(ended_claim) = EndedClaim::end_claim(tx, (*job, *run), instance, *token)? {
                 let failed = if process.crashed(*place) {
-                    let failed = crash(tx, &ended_claim, seen, (params.now, params.max_crashes))?;
+                    let failed_run = crash(tx, &ended_claim, seen, (params.now, params.max_crashes))?;
+                    let failed = failed_run.is_some();
                     step.found.crashed.push((ended_claim.route, failed));
+                    step.found.failed_runs.extend(failed_run);
                     failed
                 } else {
                     ended_claim.release(tx, params.now)?;
@@ -191,21 +201,33 @@ fn dead_instances(
 }
 
 /// Ends an attempt whose process crashed; of a series with the last sign of life of that, since it matters what fell due after it.
-/// `true`: its run failed.
+/// Returns the run if it failed.
 fn crash(
     tx: &mut Tx<'_>,
     ended_claim: &EndedClaim,
     seen: Option<Millis>,
     (now, max_crashes): (Millis, u32),
-) -> Result<bool> {
+) -> Result<Option<FailedRun>> {
     let times = AttemptTimes {
         started: ended_claim.started,
         ended: seen
             .filter(|_| ended_claim.recurring)
             .map_or(now, |seen| seen.max(ended_claim.started)),
     };
+    // Before the job may be gone.
+    let is_last = ended_claim.crashes + 1 >= max_crashes;
+    let id = is_last
+        .then(|| jobs::id_of(tx.connection, ended_claim.job))
+        .transpose()?;
     let (fate, _) = ended_claim.end(tx, AttemptOutcome::Crashed { max_crashes, now }, times, now)?;
-    Ok(matches!(fate, RunFate::Over(_)))
+    let failed_run = |job| FailedRun {
+        job,
+        route: ended_claim.route,
+        run: ended_claim.run,
+        attempt: ended_claim.attempt,
+        error: completion::last_crash(ended_claim.crashes + 1),
+    };
+    Ok(id.filter(|_| matches!(fate, RunFate::Over(_))).map(failed_run))
 }
 
 /// The claims of a process.

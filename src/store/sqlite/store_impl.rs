@@ -13,10 +13,10 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::model::{JobId, Status};
 use crate::store::{
     AddedRoutes, BulkChangeOutcome, Cancellation, Change, ChangeOutcome, ClaimParams, ClaimRef, Claimed,
-    CompleteParams, Completed, DeliveryReport, Entry, EntryKey, EntryKind, History, HistoryPosition, InsertParams,
-    Inserted, InstanceId, JobRecord, JobSeq, ListFilter, LogLine, NewWebhook, Note, Page, RecoverParams, Recovered,
-    RelayedEvent, Retention, RouteId, RouteMark, RunLocation, SeriesAdvance, SeriesSnapshot, Stats, Step, Store,
-    StoredEvent, Takeover, Token, Webhook, WebhookSet, WebhookStore,
+    CompleteParams, Completed, DeliveryReport, Entry, EntryKey, EntryKind, FailedRun, History, HistoryPosition,
+    InsertParams, Inserted, InstanceId, JobRecord, JobSeq, ListFilter, LogLine, NewWebhook, Note, Page, RecoverParams,
+    Recovered, RelayedEvent, Retention, RouteId, RouteMark, RunLocation, SeriesAdvance, SeriesSnapshot, Stats, Step,
+    Store, StoredEvent, Takeover, Token, Webhook, WebhookSet, WebhookStore,
 };
 use async_trait::async_trait;
 use std::path::Path;
@@ -119,10 +119,10 @@ impl Store for SqliteStore {
     }
 
     async fn unregister(&self, instance: InstanceId, now: Millis) -> Result<()> {
-        self.end_registration(instance, now, None).await
+        self.end_registration(instance, now, None).await.map(drop)
     }
 
-    async fn unregister_crashed(&self, instance: InstanceId, now: Millis, max_crashes: u32) -> Result<()> {
+    async fn unregister_crashed(&self, instance: InstanceId, now: Millis, max_crashes: u32) -> Result<Vec<FailedRun>> {
         self.end_registration(instance, now, Some(max_crashes)).await
     }
 
@@ -145,6 +145,7 @@ impl Store for SqliteStore {
             total.requeued += step.found.requeued;
             total.failed += step.found.failed;
             total.crashed.extend(step.found.crashed);
+            total.failed_runs.extend(step.found.failed_runs);
             total.suspects = step.found.suspects;
             if !step.more {
                 return Ok(total);
@@ -401,20 +402,26 @@ impl WebhookStore for SqliteStore {
 }
 
 impl SqliteStore {
-    /// `max_crashes`: what it still holds has crashed.
-    async fn end_registration(&self, instance: InstanceId, now: Millis, max_crashes: Option<u32>) -> Result<()> {
+    /// `max_crashes`: what it still holds has crashed; returns what failed by that.
+    async fn end_registration(
+        &self,
+        instance: InstanceId,
+        now: Millis,
+        max_crashes: Option<u32>,
+    ) -> Result<Vec<FailedRun>> {
+        let mut failed_runs = Vec::new();
         loop {
             let step = self.write(WriteOptions::plain(1), move |tx| {
                 instances::end_claims(tx, instance, now, max_crashes)
             });
-            match step.await {
-                Ok(true) => {}
-                Ok(false) => break,
-                // Its lock stays: it is not dead, and what it holds is taken over when its lease has ended.
-                Err(error) => return Err(error),
+            // After a failure its lock stays: it is not dead, and what it holds is taken over when its lease has ended.
+            let (failed, more) = step.await?;
+            failed_runs.extend(failed);
+            if !more {
+                break;
             }
         }
         self.instance_locks().remove(&instance);
-        Ok(())
+        Ok(failed_runs)
     }
 }
