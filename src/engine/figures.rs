@@ -1,16 +1,20 @@
 //! What this process has counted and not yet handed to the store: dispatches, and how attempts went.
 //!
 //! Knows no store. Invariants: nothing that was counted is lost but with the process, or when the store takes nothing for so long
-//! that [`MAX_WAITING`] is reached; to count costs a short lock and no allocation for a route that was seen in this minute.
+//! that [`MAX_WAITING`] is reached; to count a batch costs one lock, and for each of it no clock, and no allocation for a route that was
+//! seen in this minute.
 
 use crate::clock::Millis;
 use crate::model::{Figures, Route, RunOutcome};
 use crate::store::{FigureSpan, RouteFigures, RouteId};
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Pairs of a route and a minute that may wait for the store; what is counted beyond goes to the latest minute among them.
 const MAX_WAITING: usize = 50_000;
+/// Routes of a batch of dispatches that are looked through for the next one's.
+const MAX_RECENT_ROUTES: usize = 16;
 /// Age of what waits, ms, from which on somebody who passes by hands it over.
 const OVERDUE_MS: i64 = 90_000;
 
@@ -31,9 +35,16 @@ pub struct EndedAttempt<'a> {
     pub outcome: &'a RunOutcome,
 }
 
+/// A minute, by its beginning, and a route.
+type Place = (Millis, RouteId);
+
 #[derive(Default)]
 struct Waiting {
-    attempts: HashMap<(Millis, RouteId), Figures>,
+    attempts: Vec<(Place, Figures)>,
+    /// Where each place stands among them.
+    indexes: HashMap<Place, usize, BuildHasherDefault<PlaceHasher>>,
+    /// That of the attempt counted last, which is nearly always that of the next one.
+    last: usize,
     dispatches: HashMap<(Millis, Arc<Route>), u64>,
     /// The earliest minute among them.
     since: Option<Millis>,
@@ -51,6 +62,72 @@ impl Waiting {
         self.newest = minute;
         minute
     }
+
+    fn is_overdue(&self, now: Millis) -> bool {
+        self.since
+            .is_some_and(|since| now.saturating_sub(since) > OVERDUE_MS || since.saturating_sub(now) > OVERDUE_MS)
+    }
+
+    /// What is counted of a route in the minute of this instant. There is always one.
+    fn figures(&mut self, at: Millis, route: RouteId) -> Option<&mut Figures> {
+        let is_last = self.attempts.get(self.last).is_some_and(|((minute, known), _)| {
+            *known == route && (*minute..minute.saturating_add(FigureSpan::Minute.ms())).contains(&at)
+        });
+        if !is_last {
+            let place = (self.minute(at), route);
+            let next = self.attempts.len();
+            self.last = *self.indexes.entry(place).or_insert(next);
+            if self.last == next {
+                self.attempts.push((place, Figures::default()));
+            }
+        }
+        self.attempts.get_mut(self.last).map(|(_, figures)| figures)
+    }
+}
+
+/// Mixes two numbers: places come from this program, which nobody makes collide.
+#[derive(Default)]
+struct PlaceHasher(u64);
+
+impl Hasher for PlaceHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_i64(&mut self, number: i64) {
+        self.write_u64(number.cast_unsigned());
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        let mixed = (self.0.rotate_left(5) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = mixed ^ (mixed >> 32);
+    }
+}
+
+/// Counts an attempt among those of its route and minute.
+fn add_attempt(waiting: &mut Waiting, attempt: &EndedAttempt<'_>) {
+    let (counter, is_over): (fn(&mut Figures) -> &mut u64, bool) = match attempt.outcome {
+        RunOutcome::Completed { .. } => (|figures| &mut figures.completed, true),
+        RunOutcome::Failed { .. } => (|figures| &mut figures.failed, true),
+        RunOutcome::Retry { .. } => (|figures| &mut figures.retried, false),
+        RunOutcome::Snoozed { .. } => (|figures| &mut figures.snoozed, false),
+        RunOutcome::Released | RunOutcome::Interrupted { .. } | RunOutcome::Discarded | RunOutcome::TakenBack => return,
+    };
+    let is_first_try = attempt.retries == 0 && matches!(attempt.outcome, RunOutcome::Completed { .. });
+    let Some(figures) = waiting.figures(attempt.ended_at, attempt.route) else {
+        return;
+    };
+    *counter(figures) += 1;
+    figures.first_try += u64::from(is_first_try);
+    figures.spent_retries += if is_over { u64::from(attempt.retries) } else { 0 };
+    figures.duration.record(attempt.ended_at - attempt.started_at);
+    figures.lateness.record(attempt.started_at - attempt.due);
 }
 
 /// Figures that wait for the store.
@@ -81,17 +158,20 @@ impl FigureCounts {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts jobs that were made by dispatches at `now`.
-    pub fn count_dispatches<'a>(&self, now: Millis, routes: impl Iterator<Item = &'a Arc<Route>>) {
+    /// Counts jobs that were made by dispatches at `now`. `true`: something has waited for so long that nobody seems to hand it over
+    /// regularly.
+    #[must_use]
+    pub fn count_dispatches<'a>(&self, now: Millis, routes: impl Iterator<Item = &'a Arc<Route>>) -> bool {
         if self.is_off {
-            return;
+            return false;
         }
         let mut runs: Vec<(&Arc<Route>, u64)> = Vec::new();
         for route in routes {
-            match runs.last_mut() {
-                // Mostly a batch has one route, and one in memory.
-                Some((last, count)) if Arc::ptr_eq(last, route) || last == &route => *count += 1,
-                _ => runs.push((route, 1)),
+            // Mostly a batch has few routes, each of them once in memory.
+            let known = runs.iter_mut().rev().take(MAX_RECENT_ROUTES);
+            match known.into_iter().find(|(known, _)| Arc::ptr_eq(known, route)) {
+                Some((_, count)) => *count += 1,
+                None => runs.push((route, 1)),
             }
         }
         let mut waiting = self.waiting();
@@ -99,31 +179,18 @@ impl FigureCounts {
             let minute = waiting.minute(now);
             *waiting.dispatches.entry((minute, Arc::clone(route))).or_default() += count;
         }
+        waiting.is_overdue(now)
     }
 
-    /// Counts an attempt.
-    pub fn count_attempt(&self, attempt: EndedAttempt<'_>) {
+    /// Counts attempts that ended, those of a batch together.
+    pub fn count_attempts<'a>(&self, attempts: impl IntoIterator<Item = EndedAttempt<'a>>) {
         if self.is_off {
             return;
         }
-        let (counter, is_over): (fn(&mut Figures) -> &mut u64, bool) = match attempt.outcome {
-            RunOutcome::Completed { .. } => (|figures| &mut figures.completed, true),
-            RunOutcome::Failed { .. } => (|figures| &mut figures.failed, true),
-            RunOutcome::Retry { .. } => (|figures| &mut figures.retried, false),
-            RunOutcome::Snoozed { .. } => (|figures| &mut figures.snoozed, false),
-            RunOutcome::Released | RunOutcome::Interrupted { .. } | RunOutcome::Discarded | RunOutcome::TakenBack => {
-                return;
-            }
-        };
-        let is_first_try = attempt.retries == 0 && matches!(attempt.outcome, RunOutcome::Completed { .. });
         let mut waiting = self.waiting();
-        let minute = waiting.minute(attempt.ended_at);
-        let figures = waiting.attempts.entry((minute, attempt.route)).or_default();
-        *counter(figures) += 1;
-        figures.first_try += u64::from(is_first_try);
-        figures.spent_retries += if is_over { u64::from(attempt.retries) } else { 0 };
-        figures.duration.record(attempt.ended_at - attempt.started_at);
-        figures.lateness.record(attempt.started_at - attempt.due);
+        for attempt in attempts {
+            add_attempt(&mut waiting, &attempt);
+        }
     }
 
     /// Counts attempts of processes that died, by route; with whether their runs have failed by that.
@@ -133,19 +200,11 @@ impl FigureCounts {
         }
         let mut waiting = self.waiting();
         for (route, has_failed) in crashed {
-            let minute = waiting.minute(now);
-            let figures = waiting.attempts.entry((minute, *route)).or_default();
-            figures.crashed += 1;
-            figures.failed += u64::from(*has_failed);
+            if let Some(figures) = waiting.figures(now, *route) {
+                figures.crashed += 1;
+                figures.failed += u64::from(*has_failed);
+            }
         }
-    }
-
-    /// Whether something has waited for so long that nobody seems to hand it over regularly.
-    #[must_use]
-    pub fn is_overdue(&self, now: Millis) -> bool {
-        self.waiting()
-            .since
-            .is_some_and(|since| now.saturating_sub(since) > OVERDUE_MS || since.saturating_sub(now) > OVERDUE_MS)
     }
 
     /// Routes whose numbers are needed to hand over what waits.
@@ -158,11 +217,12 @@ impl FigureCounts {
     /// Takes what waits. Dispatches to routes without a number stay.
     #[must_use]
     pub fn take(&self, numbers: &HashMap<Arc<Route>, RouteId>) -> Vec<RouteFigures> {
-        let mut waiting = std::mem::take(&mut *self.waiting());
+        let waiting = std::mem::take(&mut *self.waiting());
+        let mut taken: HashMap<Place, Figures> = waiting.attempts.into_iter().collect();
         let (mut unknown, mut since) = (HashMap::new(), None);
         for ((minute, route), count) in waiting.dispatches {
             match numbers.get(&route) {
-                Some(number) => waiting.attempts.entry((minute, *number)).or_default().dispatched += count,
+                Some(number) => taken.entry((minute, *number)).or_default().dispatched += count,
                 None => {
                     since = Some(minute);
                     unknown.insert((minute, route), count);
@@ -176,8 +236,8 @@ impl FigureCounts {
             }
             now_waiting.since = now_waiting.since.or(since);
         }
-        let taken = waiting.attempts.into_iter();
         taken
+            .into_iter()
             .map(|((at, route), figures)| RouteFigures { at, route, figures })
             .collect()
     }
@@ -186,8 +246,9 @@ impl FigureCounts {
     pub fn put_back(&self, minutes: Vec<RouteFigures>) {
         let mut waiting = self.waiting();
         for RouteFigures { at, route, figures } in minutes {
-            let minute = waiting.minute(at);
-            waiting.attempts.entry((minute, route)).or_default().add(&figures);
+            if let Some(known) = waiting.figures(at, route) {
+                known.add(&figures);
+            }
         }
     }
 }
@@ -224,12 +285,15 @@ mod tests {
         let counts = FigureCounts::default();
         let (one, other) = (route("one"), route("other"));
         let completed = RunOutcome::Completed { result: None };
-        counts.count_attempt(attempt(&completed, MINUTE + 5));
-        counts.count_attempt(attempt(&completed, MINUTE + 6));
-        counts.count_attempt(attempt(&RunOutcome::Snoozed { due: 9 }, 2 * MINUTE));
-        counts.count_attempt(attempt(&RunOutcome::Released, 2 * MINUTE));
+        let (snoozed, released) = (RunOutcome::Snoozed { due: 9 }, RunOutcome::Released);
+        counts.count_attempts([
+            attempt(&completed, MINUTE + 5),
+            attempt(&snoozed, 2 * MINUTE),
+            attempt(&completed, MINUTE + 6),
+            attempt(&released, 2 * MINUTE),
+        ]);
         counts.count_crashes(2 * MINUTE, &[(RouteId::new(1), false)]);
-        counts.count_dispatches(MINUTE + 7, [&one, &route("one"), &one, &other].into_iter());
+        let _ = counts.count_dispatches(MINUTE + 7, [&one, &route("one"), &one, &other].into_iter());
         assert_eq!(counts.dispatched_routes().len(), 2);
         let numbers = HashMap::from([(one, RouteId::new(1))]);
         let mut taken = counts.take(&numbers);
@@ -255,13 +319,14 @@ mod tests {
             error: crate::model::RunError::new("ERROR", "no", None),
             due: 9,
         };
-        counts.count_attempt(attempt(&failed, MINUTE));
-        assert!(!counts.is_overdue(2 * MINUTE));
-        assert!(counts.is_overdue(3 * MINUTE) && counts.is_overdue(-MINUTE));
+        counts.count_attempts([attempt(&failed, MINUTE)]);
+        let is_overdue = |now| counts.count_dispatches(now, std::iter::empty());
+        assert!(!is_overdue(2 * MINUTE));
+        assert!(is_overdue(3 * MINUTE) && is_overdue(-MINUTE));
         let taken = counts.take(&HashMap::new());
-        assert!(!counts.is_overdue(3 * MINUTE));
+        assert!(!is_overdue(3 * MINUTE));
         counts.put_back(taken);
-        counts.count_attempt(attempt(&failed, MINUTE));
+        counts.count_attempts([attempt(&failed, MINUTE)]);
         let taken = counts.take(&HashMap::new());
         assert_eq!((taken.len(), taken[0].figures.retried), (1, 2));
     }
@@ -271,7 +336,7 @@ mod tests {
         let counts = FigureCounts::default();
         let completed = RunOutcome::Completed { result: None };
         for minute in 0..MAX_WAITING as i64 + 100 {
-            counts.count_attempt(attempt(&completed, minute * MINUTE));
+            counts.count_attempts([attempt(&completed, minute * MINUTE)]);
         }
         let taken = counts.take(&HashMap::new());
         assert_eq!(taken.len(), MAX_WAITING);
@@ -282,8 +347,8 @@ mod tests {
     #[test]
     fn nothing_is_counted_when_they_are_off() {
         let counts = FigureCounts::new(true);
-        counts.count_attempt(attempt(&RunOutcome::Completed { result: None }, 5));
-        counts.count_dispatches(5, [&route("one")].into_iter());
+        counts.count_attempts([attempt(&RunOutcome::Completed { result: None }, 5)]);
+        let _ = counts.count_dispatches(5, [&route("one")].into_iter());
         counts.count_crashes(5, &[(RouteId::new(1), false)]);
         assert!(counts.take(&HashMap::new()).is_empty() && counts.dispatched_routes().is_empty());
     }

@@ -43,12 +43,10 @@ impl Engine {
         figures_writer::flush(&self.context, &self.routes).await
     }
 
-    /// Hands it over if that is overdue.
-    pub fn flush_overdue_figures(self: &Arc<Self>) {
-        if self.context.figures.is_overdue(self.clock.now()) {
-            let engine = Arc::clone(self);
-            // What the store does not take waits for the next time.
-            tokio::spawn(async move { engine.flush_figures().await });
-        }
+    /// Hands it over without waiting for that.
+    pub fn flush_figures_meanwhile(self: &Arc<Self>) {
+        let engine = Arc::clone(self);
+        // What the store does not take waits for the next time.
+        tokio::spawn(async move { engine.flush_figures().await });
     }
 }

@@ -52,8 +52,10 @@ fn count(engine: &Arc<Engine>, routes: &[Arc<Route>], inserted: &[Inserted], now
         )
     };
     let made = routes.iter().zip(inserted).filter(|(_, inserted)| is_new(inserted));
-    engine.figures().count_dispatches(now, made.map(|(route, _)| route));
-    engine.flush_overdue_figures();
+    let is_overdue = engine.figures().count_dispatches(now, made.map(|(route, _)| route));
+    if is_overdue {
+        engine.flush_figures_meanwhile();
+    }
 }
 
 /// Inserts under way, oldest first. Polled together, so that the next one waits at the store when the first is done.

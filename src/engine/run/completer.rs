@@ -239,6 +239,7 @@ impl Completer {
                 Outcome::Written(results) => {
                     // Before anybody learns that the attempts are over: who waited for that has the events by then.
                     events.publish(&self.announcer, &self.routing, &completions, &results);
+                    self.count(&completions, &results);
                     for (completion, result) in completions.iter().zip(results) {
                         self.written(completion, result);
                     }
@@ -315,14 +316,22 @@ impl Completer {
         }
     }
 
+    /// Before the attempts are forgotten: whoever waits for that reads the numbers next.
+    fn count(&self, completions: &[Completion], results: &[Completed]) {
+        let written = completions.iter().zip(results);
+        let accepted = written.filter(|(_, result)| matches!(result, Completed::Accepted(_)));
+        let ended = self
+            .in_flight
+            .ended_attempts(accepted.map(|(completion, _)| completion));
+        for attempt in &ended {
+            self.completions.counters.count(attempt.outcome);
+        }
+        self.context.figures.count_attempts(ended);
+    }
+
     fn written(&self, completion: &Completion, result: Completed) {
         match result {
-            // Counted before the attempt is forgotten: whoever waits for that reads the numbers next.
             Completed::Accepted(_) => {
-                if let Some(attempt) = self.in_flight.ended_attempt(completion) {
-                    self.completions.counters.count(&completion.outcome);
-                    self.context.figures.count_attempt(attempt);
-                }
                 self.log_failure(completion);
                 self.watchers.notify_changed_job(completion.job);
             }

@@ -266,20 +266,23 @@ impl InFlightAttempts {
         self.state().slots.total_busy()
     }
 
-    /// What is counted of an attempt whose end the store has; `None`: it was given back before it began, or is work of the package's
-    /// own.
+    /// What is counted of attempts whose ends the store has: not those that were given back before they began, nor work of the
+    /// package's own.
     #[must_use]
-    pub fn ended_attempt<'a>(&self, completion: &'a Completion) -> Option<EndedAttempt<'a>> {
+    pub fn ended_attempts<'a>(&self, completions: impl Iterator<Item = &'a Completion>) -> Vec<EndedAttempt<'a>> {
         let state = self.state();
-        let entry = state.entries.get(&completion.token)?;
-        (entry.lane != Lane::Internal && !entry.never_started).then(|| EndedAttempt {
-            route: entry.route,
-            due: entry.due,
-            retries: entry.attempt.saturating_sub(1).saturating_sub(entry.crashes),
-            started_at: completion.started_at,
-            ended_at: completion.ended_at,
-            outcome: &completion.outcome,
-        })
+        let ended = |completion: &'a Completion| {
+            let entry = state.entries.get(&completion.token)?;
+            (entry.lane != Lane::Internal && !entry.never_started).then(|| EndedAttempt {
+                route: entry.route,
+                due: entry.due,
+                retries: entry.attempt.saturating_sub(1).saturating_sub(entry.crashes),
+                started_at: completion.started_at,
+                ended_at: completion.ended_at,
+                outcome: &completion.outcome,
+            })
+        };
+        completions.filter_map(ended).collect()
     }
 
     /// Attempts not finished yet, slots or not.
