@@ -3,7 +3,16 @@ import { spawnSync } from 'node:child_process';
 import { chmod, readdir, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { command, filledStore, noTerminal, onTerminal, plain, start, startOnTerminal } from './support/command.js';
+import {
+  command,
+  filledStore,
+  main,
+  noTerminal,
+  onTerminal,
+  plain,
+  start,
+  startOnTerminal,
+} from './support/command.js';
 import { create, job, temporaryFolder, temporaryStore } from './support/instances.js';
 import { postgresStore, server } from './support/stores.js';
 
@@ -307,6 +316,27 @@ describe('completion', () => {
     expect(await offered(shell, 'ductape dispatch ')).toEqual(expect.arrayContaining(['features', 'databases.action']));
     expect(await offered(shell, 'ductape get --')).not.toContain('--status');
     expect(await offered(shell, 'ductape list --search ')).toEqual([]);
+  });
+
+  it.skipIf(noTerminal || missing('bash'))('completes what is typed in an interactive bash', async () => {
+    const folder = await temporaryFolder();
+    const installed = `#!/bin/sh\nexec '${process.execPath}' '${main}' "$@"\n`;
+    await writeFile(join(folder, 'ductape'), installed, { mode: 0o755 });
+    const env = { PATH: `${folder}:${process.env.PATH}`, PS1: 'ready> ', INPUTRC: '/dev/null' };
+    const shell = 'exec bash --norc --noprofile -i;';
+    const session = startOnTerminal([], { columns: 120, env }, shell);
+    await session.see('ready> ');
+    session.type('source <(ductape completion bash) && echo load""ed\r');
+    await session.see('loaded\r');
+    session.type('ductape expl\t');
+    await session.see('ductape explain ');
+    // Ctrl-U takes the line away.
+    session.type('\u0015ductape list --store x --status fai\t');
+    await session.see('--status failed ');
+    session.type('\u0015ductape preview --ev\t');
+    await session.see('ductape preview --every ');
+    session.type('\u0015exit\r');
+    expect(await session.ended).toMatchObject({ code: 0 });
   });
 
   it('refuses other shells', async () => {
