@@ -1,7 +1,7 @@
 //! `health(options)`: facts about the store, without opening it as one.
 
 use super::fields::Fields;
-use super::instance::StoreOpener;
+use super::opener::StoreOpener;
 use super::jobs::to_json;
 use crate::error::{Error, Result};
 use crate::store::DEFAULT_LOOK;

@@ -6,7 +6,10 @@ use crate::store::transfer::{Kind, TABLES};
 use std::collections::BTreeSet;
 
 /// Columns that are made anew, or of which nothing is left when nobody works on a store.
-const NOT_MOVED: [&str; 22] = [
+const NOT_MOVED: [&str; 25] = [
+    "instances.host",
+    "instances.pid",
+    "instances.registered",
     "instances.boot",
     "instances.id",
     "instances.lease",
