@@ -4,6 +4,7 @@
 //! builder only sees a value's index in a list of ours, so that only the driver converts it.
 
 use super::dialect::Dialect;
+use super::guards::Guards;
 use super::json::Json;
 use super::name::identifier;
 use super::operation::{Change, Columns, Operation, Raw};
@@ -84,6 +85,7 @@ pub(super) fn plan(operation: &Operation, dialect: Dialect, kinds: &Kinds) -> Re
                 sql: text.to_string(),
                 values: params.iter().cloned().zip(1..).map(BoundValue::parameter).collect(),
                 operators: Operators::default(),
+                guards: Guards::default(),
             });
         }
         // Not read for databases with SQL.
@@ -118,6 +120,8 @@ pub(super) struct Builder<'a> {
     values: Vec<BoundValue>,
     /// Where in the input the values are that are bound now.
     place: Option<Arc<str>>,
+    /// What of the statement needs numbers.
+    guards: Guards,
 }
 
 /// Resolves a name in a filter to an expression and its kind.
@@ -130,6 +134,7 @@ impl<'a> Builder<'a> {
             kinds,
             values: Vec::new(),
             place: None,
+            guards: Guards::default(),
         }
     }
 
@@ -196,8 +201,12 @@ impl<'a> Builder<'a> {
             values.push(bound.ok_or_else(no_sql)?);
         }
         self.values.clear();
-        let operators = Operators::default();
-        Ok(Statement { sql, values, operators })
+        Ok(Statement {
+            sql,
+            values,
+            operators: Operators::default(),
+            guards: std::mem::take(&mut self.guards),
+        })
     }
 
     /// An expression with a `?` for each part. Its text is ours alone.

@@ -19,6 +19,7 @@ mod extended;
 pub(in crate::connector) mod filter;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod guards;
 mod include;
 pub(in crate::connector) mod json;
 #[cfg(feature = "mongodb")]

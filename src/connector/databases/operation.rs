@@ -190,6 +190,21 @@ pub(super) enum Change {
     CurrentDate,
 }
 
+impl Function {
+    /// Its name, as of an operation.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Count => "count",
+            Self::Sum => "sum",
+            Self::Average => "avg",
+            Self::Least => "min",
+            Self::Greatest => "max",
+            Self::Join(_) => "stringAgg",
+            Self::List => "arrayAgg",
+        }
+    }
+}
+
 impl Change {
     /// The operator that asks for it.
     pub(super) fn operator(&self) -> &'static str {

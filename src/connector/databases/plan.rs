@@ -1,5 +1,6 @@
 //! What a database executes: statements with their values, and the shape of the result.
 
+use super::guards::Guards;
 use super::operators::Operators;
 use super::value::{BoundValue, Kinds};
 
@@ -10,6 +11,8 @@ pub(super) struct Statement {
     pub(super) values: Vec<BoundValue>,
     /// Operators of the update that it is, for messages.
     pub(super) operators: Operators,
+    /// What of it needs numbers, for messages.
+    pub(super) guards: Guards,
 }
 
 /// The shape of the result.

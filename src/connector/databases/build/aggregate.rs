@@ -1,5 +1,6 @@
 //! Aggregates.
 
+use super::change::sqlite_refusal;
 use super::select::direction;
 use super::{Builder, no_sql};
 use crate::connector::Failure;
@@ -37,7 +38,7 @@ impl Builder<'_> {
         function: &Function,
         column: &str,
     ) -> Result<(Statement, Kind), Failure> {
-        let (expression, kind) = self.measure(function, Some(column), false)?;
+        let (expression, kind) = self.measure("input.column", function, Some(column), false)?;
         let mut query = Query::select();
         query.expr_as(expression, identifier("value")).from(table.reference());
         if let Some(condition) = self.condition(filter)? {
@@ -46,12 +47,22 @@ impl Builder<'_> {
         Ok((self.finish(&query)?, kind))
     }
 
-    fn measure(&mut self, function: &Function, column: Option<&str>, distinct: bool) -> Result<(Expr, Kind), Failure> {
+    /// One aggregate, which `place` of the input asks for, and its kind.
+    fn measure(
+        &mut self,
+        place: &str,
+        function: &Function,
+        column: Option<&str>,
+        distinct: bool,
+    ) -> Result<(Expr, Kind), Failure> {
         let Some(name) = column else {
             return Ok((Expr::cust("COUNT(*)"), Kind::Any));
         };
         let kind = self.kind(name)?;
-        let column = Expr::col(identifier(name));
+        let column = match function {
+            Function::Sum | Function::Average => self.numbers(place, function, name, kind)?,
+            _ => Expr::col(identifier(name)),
+        };
         let (template, kind) = match (function, distinct) {
             (Function::Count, false) => ("COUNT(?)", Kind::Any),
             (Function::Count, true) => ("COUNT(DISTINCT ?)", Kind::Any),
@@ -65,6 +76,25 @@ impl Builder<'_> {
             (Function::List, _) => (self.list_function(distinct)?, Kind::Json),
         };
         Ok((self.expression(template, [column]), kind))
+    }
+
+    /// A column that is computed with. MySQL and SQLite make numbers of whatever is there, 0 of a word: a column of something
+    /// else is refused, and SQLite, whose types are not enforced, also looks at each value.
+    fn numbers(&mut self, place: &str, function: &Function, name: &str, kind: Kind) -> Result<Expr, Failure> {
+        let number = self.guards.add_aggregate(place, function.name(), name);
+        let column = Expr::col(identifier(name));
+        match (self.dialect, kind) {
+            (
+                Dialect::MySql,
+                Kind::Text | Kind::Bytes | Kind::Date | Kind::Time | Kind::Timestamp | Kind::Json | Kind::List,
+            )
+            | (Dialect::Sqlite, Kind::Text) => Err(self.guards.last_refused(kind)),
+            (Dialect::Sqlite, _) => {
+                let template = format!("CASE WHEN {} ELSE ? END", sqlite_refusal(number));
+                Ok(self.expression(&template, [column.clone(), column.clone(), column]))
+            }
+            _ => Ok(column),
+        }
     }
 
     /// The values as one text.
@@ -133,7 +163,7 @@ impl Builder<'_> {
             distinct,
         } in &aggregate.measures
         {
-            let (expression, kind) = self.measure(function, column.as_deref(), *distinct)?;
+            let (expression, kind) = self.measure("input.aggregate", function, column.as_deref(), *distinct)?;
             columns.push((name, expression, kind));
         }
         for name in &aggregate.groups {

@@ -3,6 +3,7 @@
 use super::Builder;
 use crate::connector::Failure;
 use crate::connector::databases::dialect::Dialect;
+use crate::connector::databases::guards::MARK;
 use crate::connector::databases::json::Json;
 use crate::connector::databases::name::identifier;
 use crate::connector::databases::operation::{Change, Update};
@@ -91,13 +92,26 @@ impl Builder<'_> {
             }
         }
         let computed = format!("COALESCE(?, 0) {operator} ?");
-        if self.dialect == Dialect::Sqlite && kind == Kind::Integer {
-            // Beyond 64 bits SQLite goes on with floating point numbers, unlike `abs`, which fails.
+        if self.dialect == Dialect::Sqlite {
+            let number = self.guards.add_operator(name, change.operator());
+            // Of integers beyond 64 bits SQLite makes floating point numbers, and of these infinity, unlike `abs`, which fails.
+            let beyond = match kind {
+                Kind::Integer => format!("typeof({computed}) <> 'integer'"),
+                Kind::Float => format!("({computed}) IN (9e999, -9e999)"),
+                _ => format!(
+                    "({computed}) IN (9e999, -9e999) OR typeof({computed}) = 'real' AND typeof(COALESCE(?, 0)) = 'integer' AND typeof(?) = 'integer'"
+                ),
+            };
             let template = format!(
-                "CASE typeof({computed}) WHEN 'integer' THEN {computed} ELSE abs(-9223372036854775807 - 1) END"
+                "CASE WHEN {} WHEN {beyond} THEN abs(-9223372036854775807 - 1) ELSE {computed} END",
+                sqlite_refusal(number)
             );
-            let (first, second) = (self.bind(by, kind), self.bind(by, kind));
-            return Ok(self.expression(&template, [column(), first, column(), second]));
+            let places = template.matches('?').count();
+            let mut parts = vec![column(), column()];
+            while parts.len() < places {
+                parts.extend([column(), self.bind(by, kind)]);
+            }
+            return Ok(self.expression(&template, parts));
         }
         let by = self.operand(by, kind);
         Ok(self.expression(&computed, [column(), by]))
@@ -116,4 +130,10 @@ impl Builder<'_> {
         let template = format!("CASE WHEN ? IS NULL OR ? {beyond} ? THEN ? ELSE ? END");
         self.expression(&template, [column(), compared, bound, new, column()])
     }
+}
+
+/// The branch of a `CASE` in SQLite, with two places for a column, that fails if there is text or bytes. The path of no JSON
+/// says which of the statement's guards it is, and what was found.
+pub(super) fn sqlite_refusal(number: usize) -> String {
+    format!("typeof(?) IN ('text', 'blob') THEN json_extract('{{}}', '{MARK} {number} ' || typeof(?))")
 }

@@ -3,6 +3,7 @@
 //! Invariant: no message of a server is shown, since it may quote values; the name of an index is.
 
 use crate::connector::Failure;
+use crate::connector::databases::guards::Guards;
 use crate::connector::databases::operators::Operators;
 use crate::connector::limits::DATABASE_CONNECT_TIMEOUT;
 use crate::error::ErrorCode;
@@ -88,6 +89,16 @@ pub(super) fn of_type(failure: Failure, number: i32, message: &str, operators: &
     operators.not_fitting(failure, stored_type(message))
 }
 
+/// The failure of an aggregate: of one that met something else than numbers with its place.
+pub(super) fn of_guards(error: &Error, guards: &Guards) -> Failure {
+    match &*error.kind {
+        ErrorKind::Command(refused) if matches!(refused.code, 14 | 16_555) && !guards.is_empty() => {
+            guards.any_refused(stored_type(&refused.message).unwrap_or("something else"))
+        }
+        _ => failure(error),
+    }
+}
+
 /// The type that the server says a field has; its other words may be of values.
 fn stored_type(message: &str) -> Option<&'static str> {
     const TYPES: [(&str, &str); 11] = [
@@ -103,7 +114,7 @@ fn stored_type(message: &str) -> Option<&'static str> {
         ("long", "a number"),
         ("double", "a number"),
     ];
-    let (_, rest) = message.rsplit_once("type ")?;
+    let (_, rest) = message.rsplit_once("type ").or_else(|| message.rsplit_once(", not "))?;
     let word = rest
         .split(|character: char| !character.is_ascii_alphanumeric())
         .next()?;

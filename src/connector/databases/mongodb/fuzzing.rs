@@ -51,7 +51,7 @@ pub(in crate::connector::databases) fn documents(operation: &Operation) -> Resul
             function,
             column,
             ..
-        } => group::compute(filter, function, column)?,
+        } => group::compute(filter, function, column)?.0,
         Operation::Aggregate(aggregate) => group::stages(aggregate, 10)?,
         Operation::Pipeline { stages, .. } => pipeline::read(stages)?,
         Operation::Insert(insert) => {

@@ -5,6 +5,7 @@ use super::filter::{of_documents, translate};
 use super::value::write;
 use crate::connector::Failure;
 use crate::connector::databases::filter::Filter;
+use crate::connector::databases::guards::Guards;
 use crate::connector::databases::json::push_string;
 use crate::connector::databases::operation::{Aggregate, Count, Function, Measure, Order};
 use crate::text::spelling::truncated;
@@ -42,8 +43,8 @@ pub(super) fn count(count: &Count, column: &str) -> Result<Vec<Document>, Failur
     Ok(stages)
 }
 
-/// What computes one aggregate of a field. Its result is one document with `value`, or none.
-pub(super) fn compute(filter: &Filter, function: &Function, column: &str) -> Result<Vec<Document>, Failure> {
+/// What computes one aggregate of a field, and what of it needs numbers. Its result is one document with `value`, or none.
+pub(super) fn compute(filter: &Filter, function: &Function, column: &str) -> Result<(Vec<Document>, Guards), Failure> {
     let measure = Measure {
         name: "value".into(),
         function: function.clone(),
@@ -57,7 +58,8 @@ pub(super) fn compute(filter: &Filter, function: &Function, column: &str) -> Res
     if let Some(finish) = finished(&measure, "$value") {
         stages.push(doc! { "$addFields": { "value": finish } });
     }
-    Ok(stages)
+    let guards = guards(std::slice::from_ref(&measure), "input.column");
+    Ok((stages, guards))
 }
 
 /// What computes aggregates of groups.
@@ -130,6 +132,27 @@ pub(super) fn sort(order: &[Order], place: impl Fn(&str) -> Result<String, Failu
     Ok(sort)
 }
 
+/// A value that must be a number: sums pass over anything else, as if it were not there.
+fn number(path: &str) -> Document {
+    doc! { "$multiply": [path, 1] }
+}
+
+/// The same of each of a list.
+fn numbers(list: &str) -> Document {
+    doc! { "$map": { "input": list, "in": number("$$this") } }
+}
+
+/// What of an aggregate needs numbers.
+pub(super) fn guards(measures: &[Measure], place: &str) -> Guards {
+    let mut guards = Guards::default();
+    for measure in measures {
+        if let (Function::Sum | Function::Average, Some(column)) = (&measure.function, &measure.column) {
+            guards.add_aggregate(place, measure.function.name(), column);
+        }
+    }
+    guards
+}
+
 /// What a group gathers for a measure.
 fn gathered(measure: &Measure) -> Document {
     let Some(column) = &measure.column else {
@@ -141,8 +164,8 @@ fn gathered(measure: &Measure) -> Document {
         Function::Greatest => doc! { "$max": path },
         _ if measure.distinct => doc! { "$addToSet": path },
         Function::Count => doc! { "$sum": one_for_each(column) },
-        Function::Sum => doc! { "$sum": path },
-        Function::Average => doc! { "$avg": path },
+        Function::Sum => doc! { "$sum": number(&path) },
+        Function::Average => doc! { "$avg": number(&path) },
         Function::Join(_) | Function::List => doc! { "$push": path },
     }
 }
@@ -153,8 +176,8 @@ fn finished(measure: &Measure, gathered: &str) -> Option<Bson> {
     let some = || doc! { "$filter": { "input": gathered, "cond": { "$ne": ["$$this", Bson::Null] } } };
     let finished = match (&measure.function, measure.distinct) {
         (Function::Count, true) => doc! { "$size": some() },
-        (Function::Sum, true) => doc! { "$sum": gathered },
-        (Function::Average, true) => doc! { "$avg": gathered },
+        (Function::Sum, true) => doc! { "$sum": numbers(gathered) },
+        (Function::Average, true) => doc! { "$avg": numbers(gathered) },
         (Function::Join(separator), _) => doc! {
             "$reduce": {
                 "input": some(),

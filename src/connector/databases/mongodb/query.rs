@@ -1,11 +1,12 @@
 //! Operations that read, and `raw`.
 
 use super::documents::{collection, millis, projection};
-use super::failure::failure;
+use super::failure::{failure, of_guards};
 use super::filter::of_documents;
 use super::group;
 use super::value::{as_data, write, write_document};
 use crate::connector::Failure;
+use crate::connector::databases::guards::Guards;
 use crate::connector::databases::json::{Json, push_integer};
 use crate::connector::databases::name::Table;
 use crate::connector::databases::operation::{Aggregate, Count, Select};
@@ -133,6 +134,19 @@ async fn run_pipeline(
     cursor.map_err(|error| failure(&error))
 }
 
+/// The same of one that computes with numbers.
+async fn run_guarded(
+    database: &Database,
+    table: &Table,
+    stages: Vec<Document>,
+    guards: &Guards,
+    timeout: Duration,
+) -> Result<Cursor<Document>, Failure> {
+    let documents = collection(database, table);
+    let cursor = documents.aggregate(stages).max_time(timeout).await;
+    cursor.map_err(|error| of_guards(&error, guards))
+}
+
 pub(super) async fn count(database: &Database, count: &Count, timeout: Duration) -> Result<String, Failure> {
     let counted = match &count.column {
         None => {
@@ -167,10 +181,10 @@ pub(super) async fn count(database: &Database, count: &Count, timeout: Duration)
 pub(super) async fn compute(
     database: &Database,
     table: &Table,
-    stages: Vec<Document>,
+    (stages, guards): (Vec<Document>, Guards),
     timeout: Duration,
 ) -> Result<String, Failure> {
-    let cursor = run_pipeline(database, table, stages, timeout).await?;
+    let cursor = run_guarded(database, table, stages, &guards, timeout).await?;
     let mut computed = Bson::Null;
     read_all(cursor, |document| {
         computed = document.get("value").cloned().unwrap_or(Bson::Null);
@@ -192,7 +206,8 @@ pub(super) async fn aggregate(
 ) -> Result<String, Failure> {
     let (shape, limit) = bounds(aggregate.select.limit);
     let stages = group::stages(aggregate, limit)?;
-    let cursor = run_pipeline(database, &aggregate.select.table, stages, timeout).await?;
+    let guards = group::guards(&aggregate.measures, "input.aggregate");
+    let cursor = run_guarded(database, &aggregate.select.table, stages, &guards, timeout).await?;
     let mut rows = RowWriter::new(shape);
     let mut found = false;
     read_all(cursor, |document| {

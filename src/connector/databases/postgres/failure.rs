@@ -4,6 +4,7 @@
 //! and so is every DETAIL.
 
 use crate::connector::Failure;
+use crate::connector::databases::guards::Guards;
 use crate::connector::databases::plan::Statement;
 use crate::error::ErrorCode;
 use crate::text::spelling::truncated;
@@ -64,11 +65,17 @@ pub(super) fn of_values(error: &Error, statement: &Statement, types: &[Type]) ->
 }
 
 /// The failure of a statement of ours that does not fit the types of its columns, with the one where the server saw it.
-pub(super) fn of_columns(error: &Error, sql: &str) -> Failure {
+pub(super) fn of_columns(error: &Error, sql: &str, guards: &Guards) -> Failure {
     let failure = failure(error);
     let Some(refused) = error.as_db_error() else {
         return failure;
     };
+    if refused.code().code() == "42883"
+        && !guards.is_empty()
+        && let Some(found) = summed_type(refused.message())
+    {
+        return guards.any_refused(found);
+    }
     let position = match refused.position() {
         Some(ErrorPosition::Original(position)) if matches!(refused.code().code(), "42804" | "42883" | "42725") => {
             *position
@@ -82,6 +89,14 @@ pub(super) fn of_columns(error: &Error, sql: &str) -> Failure {
         },
         None => failure,
     }
+}
+
+/// The type in `function sum(text) does not exist`.
+fn summed_type(message: &str) -> Option<&str> {
+    let rest = message
+        .strip_prefix("function sum(")
+        .or_else(|| message.strip_prefix("function avg("))?;
+    rest.split_once(')').map(|(found, _)| found)
 }
 
 /// The last quoted name in SQL before this character, counted from 1.

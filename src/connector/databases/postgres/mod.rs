@@ -395,7 +395,7 @@ async fn prepare(client: &Client, plan: &Plan, statement: &Statement) -> Result<
         let prepared = client.prepare(sql).await;
         prepared.map_err(|error| match plan.raw {
             true => failure(&error),
-            false => failure::of_columns(&error, sql),
+            false => failure::of_columns(&error, sql, &statement.guards),
         })
     };
     let prepared = prepare(&statement.sql).await?;

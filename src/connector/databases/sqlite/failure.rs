@@ -23,6 +23,9 @@ pub(super) fn failure(error: &Error) -> Failure {
 
 /// A failure of a statement with the operator that met what it cannot compute with.
 pub(super) fn of_operators(failure: Failure, statement: &Statement) -> Failure {
+    if let Some(refused) = statement.guards.of_mark(&failure.message) {
+        return refused;
+    }
     if failure.message.ends_with("malformed JSON") {
         return statement.operators.not_a_list(failure, None);
     }

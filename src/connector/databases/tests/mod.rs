@@ -20,5 +20,6 @@ mod places;
 mod pooler;
 mod secured;
 mod sessions;
+mod sums;
 mod support;
 mod types;

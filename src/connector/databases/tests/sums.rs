@@ -1,0 +1,164 @@
+//! What is computed is never made up: sums of what is no number, flags in columns of numbers, infinity, columns that hide
+//! one another.
+
+use super::support::TestDatabase;
+use crate::connector::databases::dialect::Dialect;
+
+async fn refused(database: &TestDatabase, operation: &str, input: &str) -> String {
+    let (code, message) = database.refusal(operation, input).await;
+    assert_eq!(code, "VALIDATION_ERROR", "{:?} {input}: {message}", database.dialect);
+    message
+}
+
+#[tokio::test]
+async fn sums_and_averages_of_what_is_no_number_are_refused() {
+    let mut databases = TestDatabase::all().await;
+    databases.extend(TestDatabase::mongodb());
+    for database in databases {
+        let create = "CREATE TABLE t (id int PRIMARY KEY, name varchar(20), n int, x double precision, day date)";
+        database.table(create, "t", "id:N").await;
+        let rows = r#"{"table":"t","data":[{"id":1,"name":"abc","n":2,"x":0.5,"day":"2026-01-31"},{"id":2,"name":null,"n":null,"x":1.5,"day":null}]}"#;
+        database.run("insert", rows).await;
+        for (operation, input, place) in [
+            (
+                "sum",
+                r#"{"table":"t","column":"name"}"#,
+                "input.column: sum of 'name' needs numbers",
+            ),
+            (
+                "avg",
+                r#"{"table":"t","column":"day"}"#,
+                "input.column: avg of 'day' needs numbers",
+            ),
+            (
+                "aggregate",
+                r#"{"table":"t","aggregate":{"total":{"$sum":{"column":"name","distinct":true}}}}"#,
+                "input.aggregate: sum of 'name' needs numbers",
+            ),
+            (
+                "groupBy",
+                r#"{"table":"t","groupBy":["id"],"aggregate":{"mean":{"$avg":"name"}},"having":{"mean":{"$gte":0}}}"#,
+                "input.aggregate: avg of 'name' needs numbers",
+            ),
+        ] {
+            // MongoDB knows a date as the text that was given.
+            let message = refused(&database, operation, input).await;
+            assert!(
+                message.starts_with(place)
+                    && message.contains("stored there; keep numbers")
+                    && !message.contains("abc"),
+                "{:?} {message}",
+                database.dialect
+            );
+        }
+        for (operation, column, expected) in [("sum", "n", 2.0), ("avg", "x", 1.0)] {
+            let input = format!(r#"{{"table":"t","column":"{column}"}}"#);
+            let answer = database.run(operation, &input).await;
+            let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+            let value = match &answer["value"] {
+                serde_json::Value::String(text) => text.parse().unwrap(),
+                number => number.as_f64().unwrap(),
+            };
+            assert_eq!(value, expected, "{:?} {column}", database.dialect);
+        }
+        let distinct = r#"{"table":"t","aggregate":{"total":{"$sum":{"column":"x","distinct":true}}}}"#;
+        assert!(database.run("aggregate", distinct).await.contains(r#""total":2"#));
+        // Both, named as what they are.
+        let least = database.run("min", r#"{"table":"t","column":"name"}"#).await;
+        assert_eq!(least, r#"{"value":"abc"}"#);
+    }
+}
+
+#[tokio::test]
+async fn sqlite_looks_at_each_value_since_it_enforces_no_type() {
+    let database = TestDatabase::sqlite();
+    database
+        .sql("CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER, any_of)")
+        .await;
+    database.sql("INSERT INTO t VALUES (1, 'abc', x'01'), (2, 3, 4)").await;
+    for (operation, input, place) in [
+        (
+            "sum",
+            r#"{"table":"t","column":"n"}"#,
+            "input.column: sum of 'n' needs numbers, and text is stored there",
+        ),
+        (
+            "aggregate",
+            r#"{"table":"t","aggregate":{"ids":{"$sum":"id"},"mean":{"$avg":"any_of"}}}"#,
+            "input.aggregate: avg of 'any_of' needs numbers, and bytes are stored there",
+        ),
+        (
+            "update",
+            r#"{"table":"t","where":{"id":1},"data":{"n":{"$inc":1}}}"#,
+            "input.data.n: $inc needs numbers, and text is stored there; set such a value first",
+        ),
+        (
+            "update",
+            r#"{"table":"t","where":{"id":1},"data":{"any_of":{"$mul":2}}}"#,
+            "input.data.any_of: $mul needs numbers, and bytes are stored there",
+        ),
+    ] {
+        let message = refused(&database, operation, input).await;
+        assert!(message.starts_with(place), "{message}");
+    }
+    let kept = database.run("find", r#"{"table":"t","where":{"id":1}}"#).await;
+    assert!(kept.contains(r#""n":"abc","any_of":{"$bytes":"AQ=="}"#), "{kept}");
+    let sum = r#"{"table":"t","column":"n","where":{"id":2}}"#;
+    assert_eq!(database.run("sum", sum).await, r#"{"value":3}"#);
+    database
+        .run(
+            "update",
+            r#"{"table":"t","where":{"id":2},"data":{"n":{"$inc":1},"any_of":{"$mul":2.5}}}"#,
+        )
+        .await;
+    let changed = database.run("findOne", r#"{"table":"t","where":{"id":2}}"#).await;
+    assert_eq!(changed, r#"{"id":2,"n":4,"any_of":10.0}"#);
+}
+
+#[tokio::test]
+async fn no_operator_leads_to_infinity_or_from_whole_numbers_to_others() {
+    for database in TestDatabase::all().await {
+        let any = database.per_dialect("numeric", "decimal(30,5)", "");
+        database
+            .sql(&format!(
+                "CREATE TABLE t (id int PRIMARY KEY, x double precision, free {any})"
+            ))
+            .await;
+        database
+            .run("insert", r#"{"table":"t","data":{"id":1,"x":1e308,"free":5}}"#)
+            .await;
+        for change in [
+            r#"{"x":{"$mul":10}}"#,
+            r#"{"x":{"$mul":-10}}"#,
+            r#"{"x":{"$inc":1e308}}"#,
+        ] {
+            let input = format!(r#"{{"table":"t","where":{{"id":1}},"data":{change}}}"#);
+            let message = refused(&database, "update", &input).await;
+            let operator = if change.contains("mul") { "$mul" } else { "$inc" };
+            let place = format!("input.data.x: {operator} leads beyond the range of the column");
+            assert!(message.starts_with(&place), "{:?} {message}", database.dialect);
+        }
+        database
+            .run(
+                "update",
+                r#"{"table":"t","where":{"id":1},"data":{"x":{"$mul":0.5},"free":{"$inc":1}}}"#,
+            )
+            .await;
+        if database.dialect == Dialect::Sqlite {
+            for change in [r#"{"free":{"$mul":1e308}}"#, r#"{"free":{"$inc":9223372036854775807}}"#] {
+                let input = format!(r#"{{"table":"t","where":{{"id":1}},"data":{change}}}"#);
+                let message = match change.contains("1e308") {
+                    // 6e308 is infinity.
+                    true => refused(&database, "update", &input).await,
+                    false => refused(&database, "update", &input).await,
+                };
+                assert!(
+                    message.contains("input.data.free: ") && message.contains("leads beyond"),
+                    "{message}"
+                );
+            }
+            let lowest = r#"{"table":"t","where":{"id":1},"data":{"free":{"$dec":9223372036854775807}}}"#;
+            database.run("update", lowest).await;
+        }
+    }
+}
