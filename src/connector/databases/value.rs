@@ -170,9 +170,7 @@ impl BoundValue {
 
     fn flag(&self, flag: bool) -> Result<Scalar, Failure> {
         match self.kind {
-            Kind::Any | Kind::Bool | Kind::Integer | Kind::Decimal | Kind::ShortDecimal | Kind::Float => {
-                Ok(Scalar::Integer(flag.into()))
-            }
+            Kind::Any | Kind::Bool => Ok(Scalar::Integer(flag.into())),
             _ => Err(self.type_mismatch()),
         }
     }
@@ -224,6 +222,9 @@ impl BoundValue {
     fn whole(&self, text: &str) -> Result<Scalar, Failure> {
         match numeric(text) {
             Some(whole @ (Scalar::Integer(_) | Scalar::Unsigned(_))) => Ok(whole),
+            _ if is_whole(text) => Err(Failure::invalid(
+                "a whole number has more than the 64 bits of its column; keep it as a decimal or as text",
+            )),
             _ => Err(self.type_mismatch()),
         }
     }
@@ -301,6 +302,12 @@ fn numeric(text: &str) -> Option<Scalar> {
     number.is_finite().then_some(Scalar::Float(number))
 }
 
+/// Whether a text is digits alone, behind a sign.
+fn is_whole(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// Whether a decimal is exact as a floating point number of SQLite, or as a whole number of 64 bits.
 fn is_short_decimal(text: &str) -> bool {
     if text.parse::<i64>().is_ok() {
@@ -313,8 +320,7 @@ fn is_short_decimal(text: &str) -> bool {
 
 /// Whether a floating point number has all digits of its text, if that is a whole number. Fractions are rounded anyway.
 fn is_kept(text: &str, number: f64) -> bool {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    !digits.bytes().all(|byte| byte.is_ascii_digit()) || format!("{number:.0}") == text
+    !is_whole(text) || format!("{number:.0}") == text
 }
 
 #[cfg(test)]
@@ -393,6 +399,11 @@ mod tests {
             ("\"1.50\"", Kind::Decimal, text("1.50")),
             ("0", Kind::Text, text("0")),
             ("true", Kind::Text, None),
+            ("true", Kind::Integer, None),
+            ("true", Kind::Decimal, None),
+            ("false", Kind::ShortDecimal, None),
+            ("false", Kind::Float, None),
+            ("false", Kind::Any, Some(Scalar::Integer(0))),
             ("true", Kind::Bool, Some(Scalar::Integer(1))),
             ("\"x\"", Kind::Bytes, None),
             (r#"{"$bytes":"AQI="}"#, Kind::Bytes, Some(Scalar::Bytes(vec![1, 2]))),

@@ -44,7 +44,7 @@ fn run(connection: &Connection, plan: &Plan, statement: &Statement, outcome: &mu
     let values = statement
         .values
         .iter()
-        .map(|bound| value(bound.scalar(TimestampStyle::Plain)?));
+        .map(|bound| value(bound.scalar(TimestampStyle::Plain)?).map_err(|failure| bound.placed(failure)));
     let values: Vec<Value> = values.collect::<Result<_, Failure>>()?;
     // Refuses text after the first statement.
     let mut prepared = connection.prepare(&statement.sql).map_err(|error| failure(&error))?;

@@ -236,6 +236,8 @@ fn kind(declared: &str) -> Kind {
     let name = declared.split('(').next().unwrap_or_default().trim();
     match name {
         "BOOLEAN" | "BOOL" => Kind::Bool,
+        // As MySQL has it.
+        "TINYINT" if declared.contains("(1)") => Kind::Bool,
         "DATE" => Kind::Date,
         "TIME" => Kind::Time,
         "JSON" | "JSONB" => Kind::Json,

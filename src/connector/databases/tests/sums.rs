@@ -162,3 +162,73 @@ async fn no_operator_leads_to_infinity_or_from_whole_numbers_to_others() {
         }
     }
 }
+
+#[tokio::test]
+async fn flags_belong_to_columns_of_flags() {
+    for database in TestDatabase::all().await {
+        database
+            .sql("CREATE TABLE t (id int PRIMARY KEY, flag boolean, n bigint, d decimal(10,2), x double precision)")
+            .await;
+        database
+            .run("insert", r#"{"table":"t","data":{"id":1,"flag":true,"n":1}}"#)
+            .await;
+        assert_eq!(
+            database
+                .run("find", r#"{"table":"t","where":{"flag":true},"fields":["flag"]}"#)
+                .await,
+            r#"{"rows":[{"flag":true}],"count":1}"#
+        );
+        for (operation, input) in [
+            ("insert", r#"{"table":"t","data":{"id":2,"n":true}}"#),
+            ("insert", r#"{"table":"t","data":{"id":2,"d":false}}"#),
+            ("update", r#"{"table":"t","where":{"id":1},"data":{"x":true}}"#),
+            ("find", r#"{"table":"t","where":{"n":true}}"#),
+        ] {
+            let message = refused(&database, operation, input).await;
+            assert!(
+                message.contains("boolean") || message.contains("got true"),
+                "{:?} {message}",
+                database.dialect
+            );
+        }
+    }
+    let database = TestDatabase::sqlite();
+    database
+        .sql("CREATE TABLE t (id INTEGER PRIMARY KEY, flag TINYINT(1), free)")
+        .await;
+    database
+        .run("insert", r#"{"table":"t","data":{"id":1,"flag":true,"free":true}}"#)
+        .await;
+    assert_eq!(
+        database.run("findOne", r#"{"table":"t"}"#).await,
+        r#"{"id":1,"flag":true,"free":1}"#
+    );
+}
+
+#[tokio::test]
+async fn integers_beyond_64_bits_are_refused_with_their_column() {
+    for database in TestDatabase::all().await {
+        database.sql("CREATE TABLE t (id int PRIMARY KEY, n bigint)").await;
+        for number in ["9223372036854775808", "-9223372036854775809", "99999999999999999999999"] {
+            for (operation, input, place) in [
+                (
+                    "insert",
+                    format!(r#"{{"table":"t","data":{{"id":1,"n":"{number}"}}}}"#),
+                    "input.data.n: ",
+                ),
+                (
+                    "find",
+                    format!(r#"{{"table":"t","where":{{"n":{number}}}}}"#),
+                    "the filter of 'n': ",
+                ),
+            ] {
+                // Of an unsigned column MySQL takes the first.
+                if database.dialect == Dialect::MySql && number.len() == 19 {
+                    continue;
+                }
+                let message = refused(&database, operation, &input).await;
+                assert!(message.starts_with(place), "{:?} {message}", database.dialect);
+            }
+        }
+    }
+}
