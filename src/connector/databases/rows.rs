@@ -6,6 +6,22 @@ use super::json;
 use super::plan::Shape;
 use crate::connector::Failure;
 use crate::connector::limits::{DEFAULT_ROW_LIMIT, MAX_RESULT_BYTES};
+use crate::text::spelling::truncated;
+use std::collections::HashSet;
+
+/// Refuses a result with two columns of one name, of which an object would keep the last alone.
+pub(super) fn refuse_same_names<'n>(names: impl IntoIterator<Item = &'n str>) -> Result<(), Failure> {
+    let mut known = HashSet::new();
+    match names.into_iter().find(|name| !known.insert(*name)) {
+        Some(name) => {
+            let name = truncated(name);
+            Err(Failure::invalid(format!(
+                "the result has two columns named '{name}', of which a row can keep one; give one of them another name by AS"
+            )))
+        }
+        None => Ok(()),
+    }
+}
 
 /// Writes rows as a JSON list.
 pub(super) struct RowWriter {

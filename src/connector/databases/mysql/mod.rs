@@ -15,14 +15,14 @@ use super::dialect::Dialect;
 use super::name::Table;
 use super::plan::{Plan, Statement};
 use super::pool::{ConnectionPermit, Pool};
-use super::rows::{Outcome, RowWriter};
+use super::rows::{Outcome, RowWriter, refuse_same_names};
 use super::value::{Kind, Kinds};
 use crate::connector::Failure;
 use crate::connector::limits::DATABASE_CONNECT_TIMEOUT;
 use crate::text::spelling::truncated;
 use async_trait::async_trait;
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Opts, Params, Value};
+use mysql_async::{Column, Conn, Opts, Params, Value};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -210,6 +210,12 @@ impl Session {
         } else {
             Params::Positional(values)
         };
+        if plan.raw {
+            // A part of what follows, which says the columns before anything is done.
+            let prepared = self.conn.prep(statement.sql.as_str()).await;
+            let prepared = prepared.map_err(|error| of_statement(&error, statement))?;
+            refuse_same_columns(&prepared.columns())?;
+        }
         let answer = self.conn.exec_iter(statement.sql.as_str(), params).await;
         let mut answer = answer.map_err(|error| of_statement(&error, statement))?;
         outcome.changed += answer.affected_rows();
@@ -222,6 +228,13 @@ impl Session {
             outcome.rows = Some(RowWriter::new(plan.shape));
         }
         let columns = columns.unwrap_or_default();
+        if plan.raw {
+            // Those of procedures, and of MariaDB's RETURNING, are known only now.
+            refuse_same_columns(&columns).map_err(|failure| Failure {
+                message: format!("{} (the statement has been run)", failure.message),
+                ..failure
+            })?;
+        }
         let described: Vec<(String, Kind)> = columns
             .iter()
             .map(|column| {
@@ -276,6 +289,11 @@ impl Session {
         });
         Ok(Kinds::new(kinds))
     }
+}
+
+fn refuse_same_columns(columns: &[Column]) -> Result<(), Failure> {
+    let names: Vec<_> = columns.iter().map(Column::name_str).collect();
+    refuse_same_names(names.iter().map(|name| &**name))
 }
 
 fn kind(data: &str, full: &str) -> Kind {

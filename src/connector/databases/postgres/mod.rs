@@ -17,7 +17,7 @@ use super::dialect::Dialect;
 use super::name::Table;
 use super::plan::{Plan, Statement};
 use super::pool::{ConnectionPermit, Pool};
-use super::rows::{Outcome, RowWriter};
+use super::rows::{Outcome, RowWriter, refuse_same_names};
 use super::value::{BoundValue, Kind, Kinds};
 use crate::connector::Failure;
 use crate::connector::limits::DATABASE_CONNECT_TIMEOUT;
@@ -403,6 +403,9 @@ async fn prepare(client: &Client, plan: &Plan, statement: &Statement) -> Result<
         .columns()
         .iter()
         .find(|column| !cell::is_readable(column.type_()));
+    if plan.raw {
+        refuse_same_names(prepared.columns().iter().map(tokio_postgres::Column::name))?;
+    }
     let Some(strange) = strange else { return Ok(prepared) };
     if plan.raw {
         return Err(Failure::invalid(format!(

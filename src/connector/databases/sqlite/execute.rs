@@ -7,7 +7,7 @@ use crate::connector::Failure;
 use crate::connector::databases::dates::{self, TimestampStyle};
 use crate::connector::databases::json;
 use crate::connector::databases::plan::{Plan, Statement};
-use crate::connector::databases::rows::{Outcome, RowWriter};
+use crate::connector::databases::rows::{Outcome, RowWriter, refuse_same_names};
 use crate::connector::databases::value::{Kind, Kinds, Scalar};
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, TransactionBehavior, params_from_iter};
@@ -54,6 +54,9 @@ fn run(connection: &Connection, plan: &Plan, statement: &Statement, outcome: &mu
             prepared.parameter_count(),
             values.len()
         )));
+    }
+    if plan.raw {
+        refuse_same_names(prepared.column_names())?;
     }
     let writes = !prepared.readonly();
     let before = connection.total_changes();
