@@ -76,17 +76,92 @@ fn names_in(code: &str, message: &str) -> Option<String> {
             let (names, _) = message.get(at..)?.split_once(" = ")?;
             Some(format!("a node or relationship {names}"))
         }
-        // `Invalid input …: expected … (line 1, column 7 (offset: 6))`
-        "Statement.SyntaxError" => {
+        "Statement.SyntaxError" | "Statement.ArgumentError" => value_in(message).or_else(|| {
+            let what = if reason == "Statement.SyntaxError" {
+                mistake_in(message)
+            } else {
+                return None;
+            };
+            // `Invalid input …: expected … (line 1, column 7 (offset: 6))`
             let (_, place) = message.split_once("(line ")?;
             let (line, rest) = place.split_once(", column ")?;
             let column: String = rest.chars().take_while(char::is_ascii_digit).collect();
             let numbers = !line.is_empty() && line.bytes().all(|byte| byte.is_ascii_digit()) && !column.is_empty();
-            numbers.then(|| format!("the Cypher cannot be read, at line {line}, column {column}"))
+            numbers.then(|| format!("{what}, at line {line}, column {column}"))
+        }),
+        "Statement.TypeError" if message.contains("storage as") || message.starts_with("Property values can only") => {
+            Some("a property holds one value, or a list of values of one type".to_owned())
+        }
+        "Statement.SemanticError" if message.starts_with("Invalid Regex") => {
+            Some("a regular expression cannot be read".to_owned())
         }
         _ => None,
     }
 }
+
+/// A value that a function of the server does not take, which it calls a mistake in the Cypher.
+fn value_in(message: &str) -> Option<String> {
+    // `Text cannot be parsed to a Date`, with the text in the next line.
+    if let Some((_, kind)) = message.split_once("Text cannot be parsed to a") {
+        let kind = kind.trim_start_matches('n').split_whitespace().next()?;
+        let told = TIMES.iter().find(|(name, _)| *name == kind);
+        return told.map(|(_, told)| (*told).to_owned());
+    }
+    let begins = |words: &str| message.starts_with(words);
+    let told = if begins("Invalid value for TimeZone") {
+        "a time names a time zone that the server does not know"
+    } else if begins("Invalid date '") || begins("Invalid value for ") {
+        "a date or time has a part that is out of its range, such as a 30th of February"
+    } else if begins("A point must contain") || begins("Cannot create ") && message.contains(" point with ") {
+        "a point lacks a coordinate, or has one that is out of its range"
+    } else {
+        return None;
+    };
+    Some(told.to_owned())
+}
+
+/// What is wrong with Cypher, with the name that it is about.
+fn mistake_in(message: &str) -> String {
+    let name = |after: &str, quote: char| {
+        let (name, _) = message.strip_prefix(after)?.split_once(quote)?;
+        let is_plain = name
+            .chars()
+            .all(|character| character.is_alphanumeric() || matches!(character, '_' | '.'));
+        is_plain.then_some(name)
+    };
+    if let Some(name) = name("Unknown function '", '\'') {
+        return format!("the server has no function '{name}'");
+    }
+    if let Some(name) = name("Variable `", '`').filter(|_| message.contains("not defined")) {
+        return format!("the Cypher has no variable `{name}` there");
+    }
+    if message.starts_with("Type mismatch") {
+        return "a value is of a type that does not fit".to_owned();
+    }
+    if message.contains("cannot be represented as an integer") {
+        return "a number is beyond 64 bits".to_owned();
+    }
+    "the Cypher cannot be read".to_owned()
+}
+
+/// What a text that is none of these is told to be.
+const TIMES: [(&str, &str); 6] = [
+    ("Date", "a text is no date, which is written as in '2026-01-31'"),
+    (
+        "DateTime",
+        "a text is no point in time, which is written as in '2026-01-31T09:30:00Z'",
+    ),
+    (
+        "LocalDateTime",
+        "a text is no local date with a time, which is written as in '2026-01-31T09:30:00'",
+    ),
+    ("Time", "a text is no time, which is written as in '09:30:00+01:00'"),
+    (
+        "LocalTime",
+        "a text is no local time, which is written as in '09:30:00'",
+    ),
+    ("Duration", "a text is no duration, which is written as in 'P1DT2H'"),
+];
 
 /// `ClientError` and `Security.Unauthorized` of `Neo.ClientError.Security.Unauthorized`.
 fn class_and_reason(code: &str) -> (&str, &str) {
@@ -108,7 +183,10 @@ fn meaning(code: &str) -> (ErrorCode, &'static str, Cause) {
         "Cluster.NotALeader" | "General.ForbiddenOnReadOnlyDatabase" => {
             return (ServiceUnavailable, "the server takes no writes", Cause::Moved);
         }
-        "Schema.IndexNotFound" | "Schema.ConstraintNotFound" => (NotFound, "there is no such index or constraint"),
+        "Schema.IndexNotFound"
+        | "Schema.ConstraintNotFound"
+        | "Schema.IndexDropFailed"
+        | "Schema.ConstraintDropFailed" => (NotFound, "there is no such index or constraint"),
         "Schema.ConstraintValidationFailed" => (ValidationError, "a constraint is not met"),
         "Schema.ConstraintCreationFailed" | "Statement.NotSystemDatabaseError" | "Schema.IndexCreationFailed" => (
             ValidationError,
@@ -124,8 +202,26 @@ fn meaning(code: &str) -> (ErrorCode, &'static str, Cause) {
             "the Cypher names a parameter that `params` does not have",
         ),
         "Statement.EntityNotFound" => (NotFound, "a node or relationship is not there any more"),
-        "Statement.TypeError" | "Statement.ArgumentError" => {
-            (ValidationError, "a value is of a type that does not fit")
+        "Statement.TypeError" => (ValidationError, "a value is of a type that does not fit"),
+        "Statement.ArgumentError" => (ValidationError, "a value is none that its function takes"),
+        "Statement.ArithmeticError" => (ValidationError, "a number is beyond 64 bits, or divided by zero"),
+        "Statement.ExternalResourceFailed" => (
+            ValidationError,
+            "the server cannot read a file or URL that the Cypher names",
+        ),
+        "Statement.AccessMode" => (ValidationError, "the Cypher writes where it may only read"),
+        "Statement.UnsupportedAdministrationCommand" => (
+            ValidationError,
+            "the server does not have this command; some need another edition of it",
+        ),
+        "Schema.EquivalentSchemaRuleAlreadyExists" | "Schema.IndexAlreadyExists" | "Schema.ConstraintAlreadyExists" => {
+            (
+                ValidationError,
+                "there is such an index or constraint already; `IF NOT EXISTS` leaves it",
+            )
+        }
+        "Schema.IndexWithNameAlreadyExists" | "Schema.ConstraintWithNameAlreadyExists" => {
+            (ValidationError, "another index or constraint has this name")
         }
         "Procedure.ProcedureNotFound" => (ValidationError, "the server has no such procedure"),
         _ if reason.starts_with("Transaction.TransactionTimedOut") => (Timeout, "the statement took too long"),
@@ -222,5 +318,70 @@ mod tests {
             .failure
             .message;
         assert!(!message.contains("s3cret"), "{message}");
+    }
+
+    #[test]
+    fn values_that_functions_refuse_are_no_mistakes_in_cypher() {
+        let told = |reason: &str, message: &str| {
+            from_server(&format!("Neo.ClientError.Statement.{reason}"), message)
+                .failure
+                .message
+        };
+        for (reason, message, expected) in [
+            (
+                "SyntaxError",
+                "Text cannot be parsed to a Date\n\"s3cret\"\n ^",
+                "no date, which is written as in",
+            ),
+            (
+                "SyntaxError",
+                "Text cannot be parsed to a DateTime\n\"s3cret\"",
+                "no point in time",
+            ),
+            ("SyntaxError", "Invalid date 'FEBRUARY 30'", "out of its range"),
+            ("SyntaxError", "Invalid value for TimeZone: Text 's3cret'", "time zone"),
+            (
+                "ArgumentError",
+                "A point must contain either 'x' and 'y' or …",
+                "lacks a coordinate",
+            ),
+            (
+                "ArgumentError",
+                "Step argument to 'range()' cannot be zero",
+                "none that its function takes",
+            ),
+            ("ArithmeticError", "/ by zero", "divided by zero"),
+            (
+                "SyntaxError",
+                "Unknown function 'a.b' (line 1, column 8 (offset: 7))",
+                "no function 'a.b', at line 1, column 8",
+            ),
+            (
+                "SyntaxError",
+                "Variable `x` not defined (line 1, column 8 (offset: 7))",
+                "no variable `x` there, at line 1",
+            ),
+            (
+                "SyntaxError",
+                "Variable `s3cret x` not defined (line 1, column 8 (offset: 7))",
+                "cannot be read, at line 1",
+            ),
+            (
+                "SyntaxError",
+                "Type mismatch for parameter 'i': … (line 1, column 2 (offset: 1))",
+                "type that does not fit, at line 1",
+            ),
+            (
+                "SemanticError",
+                "Invalid Regex: Unclosed group near index 1\n(s3cret",
+                "a regular expression cannot be read",
+            ),
+        ] {
+            let message = told(reason, message);
+            assert!(
+                message.contains(expected) && !message.contains("s3cret"),
+                "{expected}: {message}"
+            );
+        }
     }
 }

@@ -73,6 +73,55 @@ async fn values_of_every_type_come_back_in_the_documented_forms() {
 }
 
 #[tokio::test]
+async fn values_that_the_server_cannot_read_are_told_as_what_they_are() {
+    let Some(graph) = TestGraph::new().await else { return };
+    for (value, said) in [
+        (
+            r#"{"$date":"soon"}"#,
+            "a text is no date, which is written as in '2026-01-31'",
+        ),
+        (r#"{"$date":"2026-02-30"}"#, "out of its range"),
+        (
+            r#"{"$datetime":"2026-01-31T10:00[Mars/Base]"}"#,
+            "a time zone that the server does not know",
+        ),
+        (r#"{"$duration":"soon"}"#, "a text is no duration"),
+        (r#"{"$point":{"x":1}}"#, "a point lacks a coordinate"),
+        (
+            r#"{"$point":{"longitude":1000,"latitude":1000}}"#,
+            "a point lacks a coordinate, or has one that is out of its range",
+        ),
+        (r#"[1,"a"]"#, "a list of values of one type"),
+    ] {
+        let input = format!(r#"{{"labels":["@L"],"properties":{{"p":{value}}}}}"#);
+        let (code, message) = graph.refusal("createNode", &input).await;
+        assert!(
+            code == "VALIDATION_ERROR" && message.contains(said),
+            "{value}: {message}"
+        );
+        assert!(!message.contains("Cypher cannot be read"), "{message}");
+    }
+    for (cypher, code, said) in [
+        ("RETURN 1 / 0 AS n", "VALIDATION_ERROR", "divided by zero"),
+        (
+            "RETURN nothing_such(1) AS n",
+            "VALIDATION_ERROR",
+            "no function 'nothing_such', at line 1, column 8",
+        ),
+        ("RETURN 'x' =~ '(' AS n", "VALIDATION_ERROR", "a regular expression"),
+        (
+            "UNWIND ['a'] AS x RETURN sum(x) AS n",
+            "VALIDATION_ERROR",
+            "a type that does not fit, at line 1",
+        ),
+        ("DROP INDEX nothing_such", "NOT_FOUND", "no such index"),
+    ] {
+        let (found, message) = graph.refusal("query", &query(cypher, "{}")).await;
+        assert!(found == code && message.contains(said), "{cypher}: {found} {message}");
+    }
+}
+
+#[tokio::test]
 async fn points_in_time_are_compared_with_texts_and_milliseconds() {
     let Some(graph) = TestGraph::new().await else { return };
     for (name, at) in [
