@@ -647,7 +647,7 @@ export interface BrokerTopic extends RabbitMqOptions, MqttOptions {
   /** What a message looks like; without effect. */
   sample?: unknown;
   description?: string;
-  /** Names and values that go with each message. */
+  /** Names and values that go with each message; not those that the package sets itself, such as `message_id`. */
   headers?: Record<string, string>;
   /** Redis: the stream that messages are appended to. */
   stream?: string;

@@ -443,7 +443,18 @@ fn read_headers(topic: &mut Fields<'_>) -> Vec<(Box<str>, Text)> {
         match serde_json::from_str::<String>(value.get()) {
             _ if !is_header(name) => topic.problem(
                 &path,
-                "is no name of a header; use letters, digits and '-', '_', '.', and none that begins with 'Nats-'",
+                "is no name of a header, which has 1 to 64 letters, digits, '-', '_' and '.'",
+            ),
+            _ if name.to_ascii_lowercase().starts_with("nats-") => topic.problem(
+                &path,
+                "begins with 'Nats-', as headers do by which NATS itself is steered; use another name, such as 'x-…'",
+            ),
+            _ if OWN_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(name)) => topic.problem(
+                &path,
+                format!(
+                    "is set by the package or the connection itself with some brokers, as are {}; use another name, such as 'x-…'",
+                    OWN_HEADERS.join(", ")
+                ),
             ),
             Ok(value) if value.chars().any(char::is_control) => {
                 topic.problem(&path, "must not contain control characters");
@@ -461,8 +472,20 @@ fn read_headers(topic: &mut Fields<'_>) -> Vec<(Box<str>, Text)> {
     headers
 }
 
-/// Whether a header name is valid for all kinds of servers and has no special meaning to any.
+/// Headers, fields, attributes and properties that carry the message itself, or the request that it is sent by.
+const OWN_HEADERS: [&str; 8] = [
+    "message",
+    "message_id",
+    "content_type",
+    "Content-Type",
+    "Content-Length",
+    "BrokerProperties",
+    "Authorization",
+    "Host",
+];
+
+/// Whether a header name is valid for all kinds of servers.
 fn is_header(name: &str) -> bool {
     let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    (1..=64).contains(&name.len()) && name.bytes().all(known) && !name.to_ascii_lowercase().starts_with("nats-")
+    (1..=64).contains(&name.len()) && name.bytes().all(known)
 }

@@ -36,7 +36,7 @@ impl Message {
         };
         if let Some((other, _)) = members.iter().find(|(name, _)| !matches!(*name, "message" | "key")) {
             return Err(Failure::invalid(format!(
-                "input.{}: is not known; what is sent is `message`, by its `key`, and topics say how",
+                "input.{}: is not known; what is sent is `message`, by its `key`, and how is said by the broker's topics (`headers`, names)",
                 truncated(other)
             )));
         }
@@ -46,7 +46,16 @@ impl Message {
             Some(None) if members.get("key").is_some_and(|key| key.starts_with('"')) => {
                 return Err(half_a_pair("input.key"));
             }
-            Some(_) => return Err(Failure::invalid("input.key: must be a text that is not empty")),
+            Some(Some(_)) => {
+                return Err(Failure::invalid(
+                    "input.key: is empty, and would say nothing; give a string such as 'customer-7', or leave it out",
+                ));
+            }
+            Some(None) => {
+                return Err(Failure::invalid(
+                    "input.key: must be a string, as in 'customer-7'; give a number as text, or leave it out",
+                ));
+            }
         };
         let Some(message) = members.get("message") else {
             return Err(Failure::invalid("input.message: is missing; it is what is sent"));
