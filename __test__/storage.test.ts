@@ -483,7 +483,7 @@ describe('a path outside the root', () => {
   it.each(names)('is refused as a name: %j', async (fileName) => {
     const { root, ductape } = await instance();
     for (const event of ['save', 'read', 'remove', 'stats']) {
-      const refused = await failure(ductape, event, { fileName, buffer: 'YQ==' });
+      const refused = await failure(ductape, event, { fileName, ...(event === 'save' && { buffer: 'YQ==' }) });
       expect(refused, event).toMatchObject({ code: 'VALIDATION_ERROR', attempts: 1 });
       expect(refused.message).toContain('input.fileName');
     }
@@ -493,7 +493,8 @@ describe('a path outside the root', () => {
   it.each(folders)('is refused as a folder: %j', async (path) => {
     const { root, ductape } = await instance();
     for (const event of ['save', 'read', 'remove', 'stats', 'list', 'avatar']) {
-      const refused = await failure(ductape, event, { fileName: 'a', path, buffer: 'YQ==' });
+      const content = ['save', 'avatar'].includes(event) && { buffer: 'YQ==' };
+      const refused = await failure(ductape, event, { fileName: 'a', path, ...content });
       expect(refused, event).toMatchObject({ code: 'VALIDATION_ERROR', attempts: 1 });
       expect(refused.message).toContain('input.path');
     }

@@ -9,6 +9,8 @@ export interface Bucket {
   config: Record<string, unknown>;
   /** The same with a wrong secret. */
   wrongSecret: Record<string, unknown>;
+  /** The same with a user that the server does not know, where there are such. */
+  noUser?: Record<string, unknown>;
   /** The same with a bucket that is not there. */
   noBucket: Record<string, unknown>;
 }
@@ -33,6 +35,7 @@ async function s3(address: string): Promise<Bucket> {
     type: 'aws',
     config,
     wrongSecret: { ...config, secretAccessKey: 'wrong' },
+    noUser: { ...config, accessKeyId: 'nobody' },
     noBucket: { ...config, bucketName: 'no-such-bucket' },
   };
 }

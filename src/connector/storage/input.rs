@@ -6,7 +6,7 @@ use super::media::is_media_type;
 use super::operand::{Access, FileName, Listing, Source};
 use crate::connector::Failure;
 use crate::connector::limits::{DEFAULT_LIST_LIMIT, DEFAULT_SOURCE_BYTES, MAX_LIST_LIMIT, MAX_UPLOAD_BYTES};
-use crate::resources::FilePath;
+use crate::resources::{FilePath, StorageOperation};
 use crate::text::json::{self, Object};
 use base64::Engine;
 use base64::alphabet;
@@ -54,12 +54,43 @@ impl<'a> Input<'a> {
         Ok(Self(object))
     }
 
+    /// Refuses members that belong to other operations: here they would have no effect.
+    pub(super) fn refuse_members_of_others(&self, operation: StorageOperation) -> Result<(), Failure> {
+        let known = members_of(operation, self.names_file());
+        let given = self.0.iter().filter(|(_, json)| *json != "null");
+        let Some((other, _)) = given.into_iter().find(|(name, _)| !known.contains(name)) else {
+            return Ok(());
+        };
+        if operation == StorageOperation::Stats && self.names_file() {
+            return Err(Failure::invalid(format!(
+                "input.{other}: has no meaning beside `fileName`; `stats` is of one file, or of those that `prefix` and `path` name"
+            )));
+        }
+        let takes = |(_, operation): &(&str, StorageOperation)| {
+            [true, false]
+                .iter()
+                .any(|names_file| members_of(*operation, *names_file).contains(&other))
+        };
+        let name_of =
+            |wanted: StorageOperation| StorageOperation::NAMES.into_iter().find(|(_, known)| *known == wanted);
+        let of: Vec<String> = StorageOperation::NAMES
+            .iter()
+            .filter(|named| takes(named))
+            .map(|(name, _)| format!("`{name}`"))
+            .collect();
+        Err(Failure::invalid(format!(
+            "input.{other}: has no meaning for `{}`; it is of {}, and this takes {}",
+            name_of(operation).map_or("it", |(name, _)| name),
+            of.join(", "),
+            known.join(", ")
+        )))
+    }
+
     fn text(&self, name: &str) -> Result<Option<String>, Failure> {
         let Some(json) = self.0.get_present(name) else {
             return Ok(None);
         };
-        let text = json::string(json).ok_or_else(|| Failure::invalid(format!("input.{name}: must be a string")))?;
-        Ok(Some(text.into_owned()))
+        text_at(&format!("input.{name}"), json).map(Some)
     }
 
     /// An integer from 1.
@@ -210,6 +241,29 @@ impl<'a> Input<'a> {
     }
 }
 
+/// What an operation takes; `stats` of one file less than that of several.
+fn members_of(operation: StorageOperation, names_file: bool) -> &'static [&'static str] {
+    match operation {
+        StorageOperation::Upload => &["fileName", "path", "buffer", "file", "mimeType"],
+        StorageOperation::Download | StorageOperation::Remove => &["fileName", "path"],
+        StorageOperation::Stats if names_file => &["fileName", "path"],
+        StorageOperation::Stats => &["prefix", "path", "cursor", "continuationToken"],
+        StorageOperation::ListFiles => &["prefix", "fileName", "path", "limit", "cursor", "continuationToken"],
+        StorageOperation::GetSignedUrl => &["fileName", "path", "action", "expiresIn"],
+    }
+}
+
+/// The text of a member.
+fn text_at(place: &str, json: &str) -> Result<String, Failure> {
+    match json::string(json) {
+        Some(text) => Ok(text.into_owned()),
+        None if json.starts_with('"') => Err(Failure::invalid(format!(
+            "{place}: is no valid Unicode (it has half a surrogate pair); take that out, as `toWellFormed()` does"
+        ))),
+        None => Err(Failure::invalid(format!("{place}: must be a string"))),
+    }
+}
+
 /// Reads `file`: a file of this machine, or a URL.
 fn file_source(json: &str, most: u64) -> Result<Source, Failure> {
     const MEMBERS: [&str; 2] = ["path", "url"];
@@ -219,9 +273,7 @@ fn file_source(json: &str, most: u64) -> Result<Source, Failure> {
     }
     let text = |name: &str| match object.get_present(name) {
         None => Ok(None),
-        Some(json) => json::string(json)
-            .map(Some)
-            .ok_or_else(|| Failure::invalid(format!("input.file.{name}: must be a string"))),
+        Some(json) => text_at(&format!("input.file.{name}"), json).map(Some),
     };
     match (text("path")?, text("url")?) {
         (Some(path), None) => {
@@ -260,6 +312,69 @@ mod tests {
         assert!(
             failure.message.starts_with("input.acl: is not known here"),
             "{failure:?}"
+        );
+    }
+
+    #[test]
+    fn member_of_another_operation_is_refused_with_the_one_that_takes_it() {
+        use StorageOperation::{Download, GetSignedUrl, ListFiles, Remove, Stats, Upload};
+        for (operation, input, said) in [
+            (
+                GetSignedUrl,
+                r#"{"fileName":"a","mimeType":"text/plain"}"#,
+                "input.mimeType: has no meaning for `getSignedUrl`; it is of `upload`",
+            ),
+            (
+                Upload,
+                r#"{"fileName":"a","buffer":"","prefix":"b"}"#,
+                "input.prefix: has no meaning for `upload`; it is of `listFiles`, `stats`",
+            ),
+            (
+                Download,
+                r#"{"fileName":"a","buffer":""}"#,
+                "input.buffer: has no meaning for `download`; it is of `upload`",
+            ),
+            (Remove, r#"{"fileName":"a","expiresIn":5}"#, "it is of `getSignedUrl`"),
+            (ListFiles, r#"{"action":"read"}"#, "it is of `getSignedUrl`"),
+            (Stats, r#"{"prefix":"a","limit":5}"#, "it is of `listFiles`"),
+            (
+                Stats,
+                r#"{"fileName":"a","prefix":"b"}"#,
+                "input.prefix: has no meaning beside `fileName`",
+            ),
+        ] {
+            let refused = Input::read(input)
+                .unwrap()
+                .refuse_members_of_others(operation)
+                .unwrap_err();
+            assert!(
+                &*refused.code == "VALIDATION_ERROR" && refused.message.contains(said),
+                "{input}: {refused:?}"
+            );
+        }
+        for (operation, input) in [
+            (Upload, r#"{"fileName":"a","buffer":"","mimeType":null,"prefix":null}"#),
+            (ListFiles, r#"{"fileName":"a","limit":5,"cursor":"b"}"#),
+            (Stats, r#"{"prefix":"a","cursor":"b"}"#),
+            (Stats, "{}"),
+            (GetSignedUrl, r#"{"fileName":"a","action":"write","expiresIn":5}"#),
+        ] {
+            assert_eq!(
+                Input::read(input).unwrap().refuse_members_of_others(operation),
+                Ok(()),
+                "{input}"
+            );
+        }
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_is_named_as_that() {
+        let input = Input::read(r#"{"fileName":"a\ud83d"}"#).unwrap();
+        let refused = input.file(&FilePath::default()).err().unwrap();
+        assert!(
+            refused.message.starts_with("input.fileName: is no valid Unicode")
+                && refused.message.contains("toWellFormed"),
+            "{refused:?}"
         );
     }
 }

@@ -53,6 +53,7 @@ impl Task {
             || StorageOperation::named(tag).unwrap_or(StorageOperation::Upload),
             |event| event.operation,
         );
+        input.refuse_members_of_others(operation)?;
         match operation {
             StorageOperation::Upload => {
                 let most = event.and_then(|event| event.max_bytes);

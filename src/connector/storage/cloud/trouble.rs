@@ -123,6 +123,8 @@ fn refusal(status: u16, code: &str, retry_after: Option<i64>) -> Failure {
         }
         "NoSuchKey" | "BlobNotFound" | "ResourceNotFound" => (ErrorCode::NotFound, "there is no such file"),
         "InvalidAccessKeyId"
+        // Of versitygw, with the status 404.
+        | "XAdminUserNotFound"
         | "SignatureDoesNotMatch"
         | "ExpiredToken"
         | "InvalidToken"
@@ -243,6 +245,8 @@ mod tests {
             (404, "NoSuchBucket", "NOT_FOUND"),
             (404, "", "NOT_FOUND"),
             (403, "SignatureDoesNotMatch", "UNAUTHORIZED"),
+            (404, "XAdminUserNotFound", "UNAUTHORIZED"),
+            (404, "InvalidAccessKeyId", "UNAUTHORIZED"),
             (403, "AuthenticationFailed", "UNAUTHORIZED"),
             (403, "AccessDenied", "FORBIDDEN"),
             (403, "", "FORBIDDEN"),
