@@ -301,14 +301,40 @@ it('a callback carries credentials as parts of the request, which jobs cannot re
   };
   const ductape = sender({ callbacks: { url: `${server.url}/:account/:id`, auth } });
   const callback = {
-    headers: { 'x-key': 'mine', 'X-Key': 'mine', 'x-other': '1' },
-    query: { key: 'mine', page: 2 },
-    body: { name: 'Ann', secret: 'mine' },
-    params: { account: 'mine', id: 'i-1' },
+    headers: { 'x-other': '1' },
+    query: { page: 2 },
+    body: { name: 'Ann' },
+    params: { id: 'i-1' },
   };
+  for (const [part, value] of [
+    ['headers', { 'X-Key': 'mine' }],
+    ['query', { key: 'mine' }],
+    ['body', { secret: 'mine' }],
+    ['params', { account: 'mine', id: 'i-1' }],
+  ] as const) {
+    const job = await dispatch(ductape, { callback: { ...callback, [part]: value } });
+    const { code, message } = await rejection(ductape.jobs.wait(job));
+    expect(code).toBe('VALIDATION_ERROR');
+    expect(message).toContain(`input.callback.${part}.${Object.keys(value)[0]}: holds credentials`);
+  }
+  expect(server.received).toEqual([]);
   await ductape.jobs.wait(await dispatch(ductape, { callback }));
   const [got] = server.received;
-  expect(got?.line).toBe('POST /a-1/i-1?key=hunter2hunter2&page=2');
+  expect(got?.line).toBe('POST /a-1/i-1?page=2&key=hunter2hunter2');
   expect(got?.headers).toMatchObject({ 'x-key': 'hunter2hunter2', 'x-other': '1' });
   expect(JSON.parse(got?.body ?? '')).toEqual({ name: 'Ann', secret: 'hunter2hunter2' });
+});
+
+it('a callback keeps its bearer token, whatever headers a job gives', async () => {
+  const server = await provider(() => [200, null]);
+  const auth = { type: 'bearer', token: '$Secret{KEY}' } as const;
+  const ductape = sender({ callbacks: { url: server.url, auth } });
+  const callback = { body: { name: 'Ann' } };
+  for (const name of ['Authorization', 'authorization', 'AUTHORIZATION']) {
+    const job = await dispatch(ductape, { callback: { ...callback, headers: { [name]: 'Bearer mine' } } });
+    const { code, message } = await rejection(ductape.jobs.wait(job));
+    expect([code, message]).toEqual(['VALIDATION_ERROR', expect.stringContaining(`input.callback.headers.${name}: `)]);
+  }
+  await ductape.jobs.wait(await dispatch(ductape, { callback: { ...callback, headers: { 'x-a': '1' } } }));
+  expect(server.received.map(({ headers }) => headers.authorization)).toEqual(['Bearer hunter2hunter2']);
 });

@@ -14,7 +14,8 @@ use crate::engine::inputs::ExpressionResolver;
 use crate::http::{Client, ClientOptions};
 use crate::resources::{Callback, OutboundRules, PathTemplate, Segment, Template};
 use crate::text::json::{Object, push_string};
-use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use crate::text::spelling::truncated;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 use serde_json::value::RawValue;
 use std::collections::BTreeSet;
@@ -36,6 +37,8 @@ pub(super) struct CallbackClient {
     headers: HeaderMap,
     /// Credentials that are parts of every request.
     auth: ResolvedCallback,
+    /// The header that carries credentials, with them.
+    credential: Option<(HeaderName, HeaderValue)>,
 }
 
 /// A prepared request, which can be sent repeatedly.
@@ -62,11 +65,12 @@ impl CallbackClient {
         for (name, value) in &callback.headers {
             put_header(&mut headers, name, &expressions.reveal(value.as_written()).await?)?;
         }
-        if let Some(credentials) = &callback.auth {
-            let (name, value) = auth::header(credentials, expressions).await?;
-            headers.insert(name, value);
-        }
+        let credential = match &callback.auth {
+            Some(credentials) => Some(auth::header(credentials, expressions).await?),
+            None => None,
+        };
         Ok(Self {
+            credential,
             client: Client::open(ClientOptions::new(outbound)).await?,
             method: method(callback.method),
             takes_body: callback.method.takes_body(),
@@ -91,6 +95,7 @@ impl CallbackClient {
         const PATH: &str = "input.callback";
         let given = object_members(Some(input), PATH)?;
         refuse_unknown(&given, PATH, &["query", "headers", "params", "body"])?;
+        self.refuse_credentials(&given)?;
         let request_part = |name: &str, template: &Option<String>, auth: &Option<String>| {
             let part = request_part(template.as_deref(), given.get(name).copied(), &format!("{PATH}.{name}"))?;
             Ok::<_, Failure>(match auth {
@@ -119,11 +124,54 @@ impl CallbackClient {
                 put_header(&mut headers, name, &scalar_text(value, &format!("{PATH}.headers"))?)?;
             }
         }
+        if let Some((name, value)) = &self.credential {
+            headers.insert(name, value.clone());
+        }
         let body = (self.takes_body || !object(&body)?.is_empty()).then_some(body);
         if body.is_some() && !headers.contains_key(CONTENT_TYPE) {
             put_header(&mut headers, "content-type", "application/json")?;
         }
         Ok(CallbackRequest { url, headers, body })
+    }
+
+    /// Refuses members of an input in whose place the definition has credentials.
+    fn refuse_credentials(&self, given: &Values<'_>) -> Result<(), Failure> {
+        let auth = &self.auth;
+        let parts = [
+            ("headers", &auth.headers),
+            ("query", &auth.query),
+            ("params", &auth.params),
+            ("body", &auth.body),
+        ];
+        for (part, credentials) in parts {
+            let Some(given) = given.get(part).and_then(|given| Object::read(given.get())) else {
+                continue;
+            };
+            let credentials = credentials.as_deref().and_then(Object::read).unwrap_or_default();
+            let is_header = part == "headers";
+            let same = |name: &str, own: &str| {
+                if is_header {
+                    own.eq_ignore_ascii_case(name)
+                } else {
+                    own == name
+                }
+            };
+            let is_own = |name: &str| {
+                let of_header = self.credential.as_ref().filter(|_| is_header);
+                of_header.is_some_and(|(own, _)| same(name, own.as_str()))
+                    || credentials.iter().any(|(own, json)| {
+                        // Members of objects are merged, and those of the definition win.
+                        same(name, own) && !json.starts_with('{')
+                    })
+            };
+            if let Some((name, _)) = given.iter().find(|(name, _)| is_own(name)) {
+                return Err(Failure::invalid(format!(
+                    "input.callback.{part}.{}: holds credentials, which the definition gives (`auth`) and jobs cannot replace; leave it out",
+                    truncated(name)
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Sends a request.
