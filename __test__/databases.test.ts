@@ -147,7 +147,11 @@ describe('databases', () => {
     const urls = { sqlite: 'app.db', dynamodb: 'dynamodb://eu-west-1', postgresql: 'postgres://localhost/app' };
     for (const [type, action, said] of [
       ['dynamodb', { operation: 'AGGREGATE', template: { n: { $count: '*' } } }, 'DynamoDB'],
-      ['sqlite', { operation: 'QUERY', template: { where: { a: { $regex: 'x' } } } }, 'template: $regex'],
+      [
+        'sqlite',
+        { operation: 'QUERY', template: { where: { a: { $regex: 'x' } } } },
+        'actions[0].template.where: $regex',
+      ],
       ['postgresql', { operation: 'QUERY', tableName: '{{t}}' }, 'actions[0].tableName: has a place'],
       ['sqlite', { operation: 'QUERY', template: { where: { '{{c}}': 1 } } }, 'actions[0].template.where.{{c}}: has a'],
       ['sqlite', { operation: 'QUERY', filterTemplate: { a: '{{open' } }, 'actions[0].filterTemplate.a: '],

@@ -69,6 +69,32 @@ describe('resources', () => {
     expect(validate(definition)).toBe(false);
   });
 
+  it('are told with all problems of all actions at once', async () => {
+    const action = (tag: string, more: object) => ({ tag, operation: 'QUERY', tableName: 't', ...more });
+    const database = {
+      tag: 'db',
+      type: 'sqlite',
+      envs: [{ slug: 'prd', connection_url: 'a.db' }],
+      actions: [
+        action('a', { template: { where: { a: { $gtt: 1 } }, limit: 0, orderBy: { column: 'a', order: 'up' } } }),
+        action('b', { filterTemplate: { a: '$Add(1' }, limit: 'x' }),
+        action('c:d', {}),
+      ],
+    };
+    const definition = { products: [{ tag: 'p', databases: [database] }] } as unknown as Resources;
+    const error = await rejection(() => create({ resources: definition }));
+    const at = 'resources.products[0].databases[0].actions';
+    const paths = error.details?.map(({ path }) => path.replace(at, '')).sort();
+    expect(paths).toEqual([
+      '[0].template.limit',
+      '[0].template.orderBy',
+      '[0].template.where',
+      '[1].filterTemplate.a',
+      '[1].limit',
+      '[2].tag',
+    ]);
+  });
+
   it('may contain $schema', () => {
     create({ resources: defineResources({ $schema: './node_modules/ductape/resources.schema.json', products: [] }) });
   });

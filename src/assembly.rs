@@ -13,7 +13,7 @@ use crate::connector::{self, Limits, Registry};
 use crate::engine::inputs::{ExpressionResolver, Masker, SingleFlight};
 use crate::engine::routing::Routing;
 use crate::engine::{HandlerSpec, Level, Logger};
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::feature::{self, FeatureContext};
 use crate::resources::{OutboundRules, Resources};
 use crate::store::postgres::{self, PostgresConfig, PostgresStore};
@@ -30,6 +30,12 @@ use std::time::Duration;
 
 /// How long the function `encryptionKeys` may take to answer: `close` waits for it, too.
 const KEY_SOURCE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What is wrong with definitions that only their connectors can tell.
+#[must_use]
+pub fn definition_problems(resources: &Resources) -> Vec<Problem> {
+    connector::problems(resources)
+}
 
 /// Opens the store that the constructor's options name.
 pub struct ConfiguredStore {
@@ -51,20 +57,14 @@ pub struct ConfiguredStore {
 
 impl ConfiguredStore {
     /// Opens nothing yet.
-    ///
-    /// # Errors
-    /// `VALIDATION_ERROR` with what is wrong with the definitions in `resources`.
-    pub fn new(options: &Options, logger: Arc<dyn Logger>) -> Result<Self> {
+    #[must_use]
+    pub fn new(options: &Options, logger: Arc<dyn Logger>) -> Self {
         let engine = &options.engine;
-        let problems = connector::problems(&engine.resources);
-        if !problems.is_empty() {
-            return Err(Error::invalid(problems));
-        }
         let log = Arc::clone(&logger);
         let warn: Arc<dyn Fn(&str) + Send + Sync> = Arc::new(move |warning: &str| log.log(Level::Warn, warning));
         let definitions = connector::definitions(&engine.resources, &engine.outbound, &warn);
         let registry = Registry::new(definitions, &engine.expressions, Limits::default());
-        Ok(Self {
+        Self {
             location: options.store.clone(),
             host: options.host,
             durability: options.durability,
@@ -81,7 +81,7 @@ impl ConfiguredStore {
             resources: Arc::clone(&engine.resources),
             outbound: engine.outbound.clone(),
             progress: Arc::default(),
-        })
+        }
     }
 
     /// The same with a function that is asked for the encryption keys, when the options say so.

@@ -463,7 +463,7 @@ async fn a_store_that_cannot_be_opened_is_tried_again_by_the_next_call() {
             store.close().await
         }
     }
-    let options = read_options("{}", &[]).unwrap();
+    let options = read_options("{}", &[], |_| Vec::new()).unwrap();
     let instance = Instance::new(
         options,
         Arc::new(NullLogger),

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use ductape::api::Instance;
 use ductape::api::intake::{Answer, DispatchBatch, Intake, PromiseResolver, Resolution};
 use ductape::api::options::read_options;
-use ductape::assembly::ConfiguredStore;
+use ductape::assembly::{ConfiguredStore, definition_problems};
 use ductape::engine::inputs::SecretSource;
 use ductape::engine::{Announcer, Level, Logger};
 use ductape::error::{Error, ErrorCode, Result};
@@ -64,10 +64,10 @@ struct Setup {
 
 impl Setup {
     fn new() -> Self {
-        let options = read_options(OPTIONS, &[]).unwrap();
+        let options = read_options(OPTIONS, &[], definition_problems).unwrap();
         let (secret, source) = watch::channel(None);
         options.engine.secrets.set_source(Arc::new(HangingSource(source)));
-        let opener = ConfiguredStore::new(&options, Arc::new(NullLogger)).unwrap();
+        let opener = ConfiguredStore::new(&options, Arc::new(NullLogger));
         let instance = Instance::new(
             options,
             Arc::new(NullLogger),

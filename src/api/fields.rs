@@ -52,6 +52,11 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// The path of the object from the root of the argument.
+    pub fn own_path(&self) -> &str {
+        &self.prefix
+    }
+
     /// The names of all fields that hold something, in order.
     pub fn names(&self) -> Vec<String> {
         let present = self.object.iter().filter(|(_, json)| *json != "null");

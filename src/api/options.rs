@@ -12,9 +12,10 @@ use crate::cron::Zone;
 use crate::engine::inputs::{ExpressionResolver, SecretStore, SessionVerifier};
 use crate::engine::routing::WorkerFilter;
 use crate::engine::{EngineConfig, Failpoints, FigureRetention, WorkerConfig};
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result};
 use crate::expr::Limits;
 use crate::model::Namespace;
+use crate::resources::Resources;
 use crate::store::postgres::Address;
 use crate::store::{FigureSpan, Retention, RetentionLimit};
 use std::collections::HashMap;
@@ -76,11 +77,16 @@ pub struct Options {
     pub engine: EngineConfig,
 }
 
-/// Reads the options. `environment` holds what the process's environment says about stores and hosts.
+/// Reads the options. `environment` holds what the process's environment says about stores and hosts; `check` what else is
+/// wrong with resources that were read.
 ///
 /// # Errors
 /// `VALIDATION_ERROR` with every problem.
-pub fn read_options(text: &str, environment: &[(String, String)]) -> Result<Options> {
+pub fn read_options(
+    text: &str,
+    environment: &[(String, String)],
+    check: fn(&Resources) -> Vec<Problem>,
+) -> Result<Options> {
     let mut fields = Fields::read(text, "options")?;
     fields.refuse_unknown(&OPTION_FIELDS);
     let store = read_store(&mut fields, "store", environment);
@@ -89,6 +95,9 @@ pub fn read_options(text: &str, environment: &[(String, String)]) -> Result<Opti
     let secrets = Arc::new(SecretStore::new(given, allowed_in_inputs));
     let expressions = Arc::new(ExpressionResolver::new(read_limits(&mut fields), Arc::clone(&secrets)));
     let resources = Arc::new(read_resources(&mut fields));
+    let found = check(&resources).into_iter();
+    let found: Vec<Problem> = found.filter(|problem| !is_told(problem, &fields.problems)).collect();
+    fields.problems.extend(found);
     let sessions = Arc::new(SessionVerifier::new(Arc::clone(&resources), Arc::clone(&expressions)));
     let defaults = read_defaults(&mut fields, Arc::clone(&expressions), Arc::clone(&sessions));
     let clock = clock::read_option(&mut fields, &defaults.timezone);
@@ -129,6 +138,16 @@ pub fn read_options(text: &str, environment: &[(String, String)]) -> Result<Opti
         encryption_keys,
         engine,
     })
+}
+
+/// Whether a problem is of what another one is about already, or of a part of that.
+fn is_told(problem: &Problem, others: &[Problem]) -> bool {
+    let is_within = |inner: &str, outer: &str| {
+        let rest = inner.strip_prefix(outer);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    };
+    let is_same = |path: &str| is_within(path, &problem.path) || is_within(&problem.path, path);
+    others.iter().any(|other| is_same(&other.path))
 }
 
 /// Upper bound of `storeTimeout`: ten minutes.

@@ -82,7 +82,11 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self {
-            code: error.code_text().into(),
+            // Of a definition: it will not read otherwise the next time.
+            code: match error.code_text() {
+                "INVALID_EXPRESSION" => ErrorCode::ValidationError.as_str().into(),
+                code => code.into(),
+            },
             message: error.message,
             retry_after: None,
         }

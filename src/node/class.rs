@@ -12,7 +12,7 @@ use crate::api::ephemeral_disk;
 use crate::api::intake::DispatchBatch;
 use crate::api::options::{SECRET_VARIABLE_PREFIX, SERVERLESS_VARIABLES, read_options};
 use crate::api::{Instance, read_handler};
-use crate::assembly::ConfiguredStore;
+use crate::assembly::{self, ConfiguredStore};
 use crate::cron::tzdb_version;
 use crate::engine::inputs::SecretSource;
 use crate::engine::{Announcer, EventKind, Listener, Logger};
@@ -55,7 +55,8 @@ impl Ductape {
         wants_debug: bool,
     ) -> napi::Result<Self> {
         let environment: Vec<(String, String)> = serde_json::from_str(&environment).unwrap_or_default();
-        let options = read_options(&options, &environment).map_err(|error| thrown(&error))?;
+        let options =
+            read_options(&options, &environment, assembly::definition_problems).map_err(|error| thrown(&error))?;
         let queue = MessageQueue::new(JsWaker::new(&wake)?);
         let known = &options.engine.secrets;
         let secrets = JsSecrets::new(Arc::clone(&queue));
@@ -68,7 +69,6 @@ impl Ductape {
             wants_debug,
         });
         let opener = ConfiguredStore::new(&options, Arc::clone(&logger))
-            .map_err(|error| thrown(&error))?
             .with_key_source(Arc::clone(&secrets) as Arc<dyn KeySource>);
         let announcer = Announcer::new(Arc::clone(&queue) as Arc<dyn Listener>);
         let instance = Instance::new(options, logger, announcer, Box::new(opener));

@@ -111,6 +111,8 @@ pub enum ActionVerb {
 /// A predefined operation, with placeholders for values of the job.
 #[derive(Clone, Debug)]
 pub struct DatabaseAction {
+    /// Its path in the options, as in `resources.products[0].databases[0].actions[0]`.
+    pub path: Box<str>,
     /// Its name within the database.
     pub tag: Box<str>,
     /// The table; `None`: the database's default table.

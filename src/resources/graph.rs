@@ -267,6 +267,8 @@ pub const GRAPH_VALUE_TYPES: [&str; 10] = [
 /// A predefined operation, with placeholders for values of the job.
 #[derive(Clone, Debug)]
 pub struct GraphAction {
+    /// Its path in the options, as in `resources.products[0].graphs[0].actions[0]`.
+    pub path: Box<str>,
     /// Its name within the graph.
     pub tag: Box<str>,
     /// What it does.

@@ -1,6 +1,6 @@
 //! Reads the HTTP credentials of a resource.
 
-use super::texts::header_name;
+use super::texts::{check_text, header_name};
 use crate::api::fields::Fields;
 use crate::resources::{HttpAuth, Text};
 
@@ -59,5 +59,6 @@ fn required(auth: &mut Fields<'_>, name: &str) -> Option<Text> {
         auth.problem(name, "must hold no control characters");
         return None;
     }
+    check_text(auth, name, &text);
     Some(Text::from(&*text))
 }

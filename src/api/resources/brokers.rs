@@ -5,6 +5,7 @@ mod servers;
 
 use super::environments::environments;
 use super::members::{members, required_tag};
+use super::texts::check_text;
 use crate::api::fields::{Fields, describe, tag_problem, truncated};
 use crate::resources::{
     Broker, BrokerConfig, BrokerEnv, BrokerKind, RedisTarget, Resources, Text, Topic, TopicOptions,
@@ -179,6 +180,7 @@ fn read_queue_urls(topic: &mut Fields<'_>, envs: &[BrokerEnv]) -> Vec<(Box<str>,
         }
         let (slug, url) = (entry.tag("env_slug"), entry.string("url"));
         if let (Some(slug), Some(url)) = (slug, url) {
+            check_text(&mut entry, "url", &url);
             let url = Text::from(url.as_ref());
             if url.is_plain() && !cloud::is_http(url.as_written()) {
                 entry.problem("url", QUEUE_URL_PROBLEM);
@@ -459,7 +461,10 @@ fn read_headers(topic: &mut Fields<'_>) -> Vec<(Box<str>, Text)> {
             Ok(value) if value.chars().any(char::is_control) => {
                 topic.problem(&path, "must not contain control characters");
             }
-            Ok(value) => headers.push((Box::from(name.as_str()), Text::from(value.as_str()))),
+            Ok(value) => {
+                check_text(topic, &path, &value);
+                headers.push((Box::from(name.as_str()), Text::from(value.as_str())));
+            }
             Err(_) => topic.problem(&path, format!("must be a string, got {}", describe(value.get()))),
         }
     }

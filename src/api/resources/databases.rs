@@ -1,8 +1,9 @@
 //! Reads databases and their actions.
 
 use super::environments::environments;
-use super::members::{members, required_tag};
+use super::members::{members, own_tag, required_tag};
 use super::placeholders;
+use super::texts::{check_expressions, text};
 use crate::api::fields::{Fields, describe};
 use crate::resources::{ActionVerb, Database, DatabaseAction, DatabaseEnv, DatabaseKind, Resources, Text};
 use url::Url;
@@ -74,14 +75,14 @@ fn read_env(env: &mut Fields<'_>, slug: Box<str>, kind: Option<DatabaseKind>) ->
             "is missing; it must be a string, as in 'postgres://user:$Secret{KEY}@host/database'",
         );
     }
-    let url = env.string("connection_url").map(|url| Text::from(&*url));
+    let url = text(env, "connection_url");
     if let (Some(url), Some(kind)) = (&url, kind)
         && let Some(problem) = url_problem(url, kind)
     {
         env.problem("connection_url", problem);
     }
-    let ca = env.string("ca").map(|ca| Text::from(&*ca));
-    let endpoint = env.string("endpoint").map(|endpoint| Text::from(&*endpoint));
+    let ca = text(env, "ca");
+    let endpoint = text(env, "endpoint");
     if let (Some(endpoint), Some(kind)) = (&endpoint, kind) {
         if kind != DatabaseKind::Dynamodb {
             env.problem(
@@ -187,6 +188,7 @@ fn read_action(action: &mut Fields<'_>, database: Option<&str>, has_table: bool)
         );
     }
     check_places(action);
+    check_texts(action, verb);
     if let Some(verb) = verb {
         if verb != ActionVerb::RawSql && !has_table && action.raw("tableName").is_none() {
             action.problem("tableName", "is missing, and the database has no `table` either");
@@ -196,6 +198,7 @@ fn read_action(action: &mut Fields<'_>, database: Option<&str>, has_table: bool)
     }
     refuse_non_object(action, "defaults", "must be an object of names and values");
     let all = action.boolean("all");
+    let tag = tag.and_then(|tag| own_tag(action, "database", database, &tag));
     let text = |name: &str| action.raw(name).map(Text::from);
     let mut options: Vec<(Box<str>, Text)> = ACTION_OPTIONS
         .iter()
@@ -204,10 +207,9 @@ fn read_action(action: &mut Fields<'_>, database: Option<&str>, has_table: bool)
     if all == Some(true) {
         options.push(("all".into(), "true".into()));
     }
-    // `database:action` is the same as `action`.
-    let own = |tag: &str| Some(tag.strip_prefix(database?)?.strip_prefix(':')?.into());
     Some(DatabaseAction {
-        tag: tag.map(|tag| own(&tag).unwrap_or_else(|| tag.as_ref().into()))?,
+        path: action.own_path().into(),
+        tag: tag?,
         table,
         verb: verb?,
         template: text("template"),
@@ -215,6 +217,17 @@ fn read_action(action: &mut Fields<'_>, database: Option<&str>, has_table: bool)
         defaults: text("defaults"),
         options,
     })
+}
+
+/// Checks the expressions in everything that may have some: SQL uses `$` itself.
+fn check_texts(action: &mut Fields<'_>, verb: Option<ActionVerb>) {
+    let of_template = Some("template").filter(|_| verb != Some(ActionVerb::RawSql));
+    let names = of_template.into_iter().chain(["filterTemplate", "defaults"]);
+    for name in names.chain(ACTION_OPTIONS) {
+        if let Some(json) = action.raw(name) {
+            check_expressions(action, name, json);
+        }
+    }
 }
 
 /// Checks the placeholders in everything that may have some.

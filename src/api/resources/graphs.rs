@@ -2,8 +2,8 @@
 
 use super::environments::environments;
 use super::graph_templates::check_template;
-use super::members::{members, required_tag};
-use super::texts::object_template;
+use super::members::{members, own_tag, required_tag};
+use super::texts::{self, object_template};
 use crate::api::fields::Fields;
 use crate::resources::{GRAPH_SCHEMES, Graph, GraphAction, GraphEnv, GraphKind, GraphVerb, Resources, Text};
 use url::Url;
@@ -23,7 +23,7 @@ pub(super) fn read(graph: &mut Fields<'_>, product: &str, resources: &mut Resour
     }
     let mut actions: Vec<GraphAction> = Vec::new();
     for mut action in members(graph, "actions") {
-        if let Some(read) = read_action(&mut action, tag.as_deref().unwrap_or_default()) {
+        if let Some(read) = read_action(&mut action, tag.as_deref()) {
             if actions.iter().any(|known| known.tag == read.tag) {
                 action.problem(
                     "tag",
@@ -67,7 +67,7 @@ fn read_env(env: &mut Fields<'_>, slug: Box<str>, kind: Option<GraphKind>) -> Op
             "is missing; it must be a string, as in 'neo4j+s://neo4j:$Secret{KEY}@host:7687'",
         );
     }
-    let url = env.string("connection_url").map(|url| Text::from(&*url));
+    let url = texts::text(env, "connection_url");
     if let (Some(url), Some(kind)) = (&url, kind)
         && let Some(problem) = url_problem(url, kind)
     {
@@ -78,7 +78,7 @@ fn read_env(env: &mut Fields<'_>, slug: Box<str>, kind: Option<GraphKind>) -> Op
             env.problem(name, format!("has no effect; it is for graphs of type '{}'", of.name()));
         }
     }
-    let mut text = |name: &str| env.string(name).map(|text| Text::from(&*text));
+    let mut text = |name: &str| texts::text(env, name);
     let (database, username, password, ca) = (text("database"), text("username"), text("password"), text("ca"));
     let most = env.integer("max_connections", 1, MAX_CONNECTIONS);
     Some(GraphEnv {
@@ -118,7 +118,7 @@ fn url_problem(url: &Text, kind: GraphKind) -> Option<&'static str> {
     (!known || !read).then_some(problem)
 }
 
-fn read_action(action: &mut Fields<'_>, graph: &str) -> Option<GraphAction> {
+fn read_action(action: &mut Fields<'_>, graph: Option<&str>) -> Option<GraphAction> {
     action.refuse_unknown(&[
         "tag",
         "operation",
@@ -144,15 +144,11 @@ fn read_action(action: &mut Fields<'_>, graph: &str) -> Option<GraphAction> {
         _ => action.one_of("operation", &GraphVerb::NAMES),
     };
     let defaults = object_template(action, "defaults");
-    let tag = tag?;
-    // `graph:action` is the full name of an action.
-    let tag = match tag.split_once(':') {
-        Some((of, rest)) if of == graph && !rest.is_empty() => rest,
-        _ => &tag,
-    };
+    let tag = tag.and_then(|tag| own_tag(action, "graph", graph, &tag))?;
     let verb = verb?;
     let read = GraphAction {
-        tag: tag.into(),
+        path: action.own_path().into(),
+        tag,
         verb,
         query: None,
         template: Text::from("{}"),

@@ -1,6 +1,7 @@
 //! What the sections of a product have in common: lists of objects, each with a tag, and texts in files.
 
 use crate::api::fields::{Fields, describe};
+use crate::text::spelling::truncated;
 use crate::text_file::read_text_file;
 use serde_json::value::RawValue;
 
@@ -40,4 +41,24 @@ pub(in crate::api) fn required_tag<'a>(fields: &mut Fields<'a>) -> Option<std::b
         return None;
     }
     fields.tag("tag")
+}
+
+/// The tag of an action without that of its resource before a colon. Before any other colon an event names its resource, which
+/// would be another one.
+pub(super) fn own_tag(action: &mut Fields<'_>, kind: &str, resource: Option<&str>, tag: &str) -> Option<Box<str>> {
+    let own = |resource: &str| tag.strip_prefix(resource)?.strip_prefix(':');
+    let local = resource.and_then(own).filter(|local| !local.is_empty()).unwrap_or(tag);
+    if let (Some((named, _)), Some(resource)) = (local.split_once(':'), resource) {
+        action.problem(
+            "tag",
+            format!(
+                "has a colon, before which an event names its {kind}: '{}' would be looked for in the {kind} '{}'; use another \
+                 character, or '{resource}:' before the tag",
+                truncated(local),
+                truncated(named)
+            ),
+        );
+        return None;
+    }
+    Some(local.into())
 }

@@ -1,6 +1,7 @@
 //! Reads session resources, and checks their keys as far as they are known.
 
 use super::members::{read_file, required_tag};
+use super::texts::check_text;
 use crate::api::fields::{Fields, nearest, truncated};
 use crate::resources::{Algorithm, KeySource, Resources, SessionResource};
 use crate::sessions::{SigningKey, VerifyingKey};
@@ -22,6 +23,13 @@ const EXPIRY_UNITS: [(&str, i64); 8] = [
     ("months", 30 * DAY_MS),
     ("years", 365 * DAY_MS),
 ];
+
+/// A key, or where it is kept: an expression in it must be well-formed.
+fn key_text(session: &mut Fields<'_>, name: &str) -> Option<Box<str>> {
+    let text = session.string(name)?;
+    check_text(session, name, &text);
+    Some(text.as_ref().into())
+}
 
 pub(super) fn read(session: &mut Fields<'_>, product: &str, resources: &mut Resources) {
     session.refuse_unknown(&[
@@ -46,7 +54,7 @@ pub(super) fn read(session: &mut Fields<'_>, product: &str, resources: &mut Reso
     }
     let algorithm = read_algorithm(session);
     let key = read_key(session);
-    let private_key = session.string("privateKey").map(|pem| pem.as_ref().into());
+    let private_key = key_text(session, "privateKey");
     if let (Some(algorithm), Some(key)) = (algorithm, &key) {
         let verifying = check_key(session, algorithm, key);
         check_private_key(session, algorithm, private_key.as_deref(), verifying.as_ref());
@@ -98,12 +106,8 @@ fn read_key(session: &mut Fields<'_>) -> Option<KeySource> {
         .collect();
     match given.as_slice() {
         [] => Some(KeySource::Absent),
-        ["secret"] => session
-            .string("secret")
-            .map(|text| KeySource::Secret(text.as_ref().into())),
-        ["publicKey"] => session
-            .string("publicKey")
-            .map(|text| KeySource::PublicKey(text.as_ref().into())),
+        ["secret"] => key_text(session, "secret").map(KeySource::Secret),
+        ["publicKey"] => key_text(session, "publicKey").map(KeySource::PublicKey),
         ["jwks"] => read_jwks(session).map(KeySource::Jwks),
         several => {
             let message = format!("give one of {}, not several", several.join(", "));

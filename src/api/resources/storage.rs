@@ -3,7 +3,7 @@
 use super::cloud_storage;
 use super::environments::environments;
 use super::members::{members, required_tag};
-use super::texts::text;
+use super::texts::{check_text, text};
 use crate::api::fields::Fields;
 use crate::resources::{
     FileSources, LocalFolder, Resources, Storage, StorageEnv, StorageEvent, StorageLocation, StorageOperation,
@@ -88,6 +88,7 @@ fn read_folder(config: &mut Fields<'_>) -> Option<LocalFolder> {
         config.problem("root", "is missing; it must be the path of a folder");
     }
     let root = config.string("root")?;
+    check_text(config, "root", &root);
     if root.is_empty() || root.contains('\0') {
         config.problem("root", "must be the path of a folder");
         return None;

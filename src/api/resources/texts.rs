@@ -31,14 +31,25 @@ pub(super) fn object_template(fields: &mut Fields<'_>, name: &str) -> Option<Tex
     template(fields, name)
 }
 
-fn check_expressions(fields: &mut Fields<'_>, name: &str, json: &str) {
+/// Notes what is wrong with the expressions of a member, given as JSON, each with its path.
+pub(super) fn check_expressions(fields: &mut Fields<'_>, name: &str, json: &str) {
     if !json.contains('$') {
         return;
     }
     if let Err(faults) = expr::check(json, &expr::Limits::default()) {
         for fault in faults {
-            fields.problem(name, fault.problem.message);
+            // The path of whole JSON begins with a word of its own.
+            let path = &fault.problem.path;
+            let within = path.find(['.', '[']).and_then(|at| path.get(at..)).unwrap_or_default();
+            fields.problem(&format!("{name}{within}"), fault.problem.message);
         }
+    }
+}
+
+/// The same for a text that is a part of a member, or one that members make up.
+pub(super) fn check_text(fields: &mut Fields<'_>, path: &str, text: &str) {
+    if let Ok(quoted) = serde_json::to_string(text) {
+        check_expressions(fields, path, &quoted);
     }
 }
 

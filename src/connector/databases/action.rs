@@ -3,12 +3,12 @@
 //! Invariant: what a job provides is only ever a value, never an operator or SQL; it is the name of a column only where
 //! the template has a placeholder in place of one, in `select` and `orderBy`.
 
+mod check;
 mod fill;
 
+pub(super) use self::check::check;
 use self::fill::{Values, bind_sql, fill, fill_optional, names};
-use super::definition::{self, Refused};
 use super::dialect::Dialect;
-use super::filter;
 use super::json::Json;
 use super::operation::{Operation, Raw};
 use super::request::{self, ReadContext};
@@ -153,68 +153,61 @@ pub(super) fn operation(
 ) -> Result<Operation, Failure> {
     let input = Input::read(input)?;
     reject_unused(&input, templates)?;
-    filled(action, templates, &input, context, false)
-}
-
-/// Checks a definition as far as it can be checked without a job.
-pub(super) fn check(action: &DatabaseAction, context: ReadContext<'_>) -> Result<(), Failure> {
-    let templates = Templates::unresolved(action)?;
-    // What the job gives in place of a template.
-    let filter = Json::Map(vec![("id".into(), Json::Any)]);
-    let input = Input {
-        parts: vec![("data", &Json::Any), ("filter", &filter)],
-        all: &[],
-    };
-    let checked = filled(action, &templates, &input, context, true).and_then(|operation| {
-        definition::check(&operation, context.dialect).map_err(|refused| match refused {
-            Refused::Filter(failure) => in_filter(action, "where", failure),
-            Refused::Operation(failure) => failure,
-        })
-    });
-    checked
-        .map(|_| ())
-        .map_err(|failure| in_definition(action, &templates, failure))
-}
-
-/// A failure of a filter, with the member of the definition that it is.
-fn in_filter(action: &DatabaseAction, name: &str, failure: Failure) -> Failure {
-    let place = match &action.filter {
-        Some(_) if name == "where" => "filterTemplate",
-        _ if action.options.iter().any(|(option, _)| **option == *name) => name,
-        _ => "template",
-    };
-    Failure {
-        message: format!("{place}: {}", failure.message),
-        ..failure
+    match assembled(action, templates, &input, context, false)? {
+        Assembled::Sql(raw) => Ok(Operation::Raw(raw)),
+        Assembled::Request(request) => request
+            .read()
+            .map_err(|failure| in_input(failure, action.verb, templates)),
     }
 }
 
-/// A failure of what a template describes, with its path in the definition in place of that in an input.
-fn in_definition(action: &DatabaseAction, templates: &Templates, failure: Failure) -> Failure {
-    let Some((member, rest)) = failure.message.strip_prefix("input.").map(|path| {
-        let end = path.find([':', '.']).unwrap_or(path.len());
-        path.split_at(end)
-    }) else {
+/// A failure of a member that the action has, with the name of the job's value that fills it.
+fn in_input(failure: Failure, verb: ActionVerb, templates: &Templates) -> Failure {
+    let Some((member, rest)) = failure
+        .message
+        .strip_prefix("input.")
+        .and_then(|path| path.split_once(':'))
+    else {
         return failure;
     };
-    let is_option = action.options.iter().any(|(option, _)| **option == *member);
-    let place = match (member, &templates.template) {
-        _ if is_option => member.to_owned(),
-        ("data" | "aggregate", Some(template)) => {
-            let inner = if member == "data" { "records" } else { "operations" };
-            let described = members(action.verb, Some(template));
-            match described.iter().any(|(name, _)| *name == inner) {
-                true => format!("template.{inner}"),
-                false => "template".to_owned(),
-            }
-        }
-        ("where", _) if action.filter.is_some() => "filterTemplate".to_owned(),
-        (_, Some(_)) => format!("template.{member}"),
-        _ => return failure,
-    };
-    Failure {
-        message: format!("{place}{rest}"),
-        ..failure
+    let of_template = members(verb, templates.template.as_ref());
+    let of_options = templates.options.iter().map(|(name, option)| (&**name, option));
+    let mut known: Vec<&str> = Vec::new();
+    for (_, template) in of_template
+        .into_iter()
+        .chain(of_options)
+        .filter(|(name, _)| *name == member && OPTIONAL.contains(name))
+    {
+        names(template, &mut |name| known.push(name));
+    }
+    known.dedup();
+    match known.as_slice() {
+        [name] => Failure {
+            message: format!("input.{}:{rest} (for `{member}` of the action)", truncated(name)),
+            ..failure
+        },
+        _ => failure,
+    }
+}
+
+/// What a template and values make.
+enum Assembled<'a> {
+    /// SQL.
+    Sql(Raw),
+    Request(Request<'a>),
+}
+
+/// An operation by its name and the members of its input.
+#[derive(Clone)]
+struct Request<'a> {
+    name: &'static str,
+    members: Vec<(Box<str>, Json)>,
+    context: ReadContext<'a>,
+}
+
+impl Request<'_> {
+    fn read(self) -> Result<Operation, Failure> {
+        request::read(self.name, &Json::Map(self.members), self.context)
     }
 }
 
@@ -243,13 +236,13 @@ fn reject_unused(input: &Input<'_>, templates: &Templates) -> Result<(), Failure
     }
 }
 
-fn filled(
-    action: &DatabaseAction,
+fn assembled<'a>(
+    action: &'a DatabaseAction,
     templates: &Templates,
     input: &Input<'_>,
-    context: ReadContext<'_>,
+    context: ReadContext<'a>,
     checking: bool,
-) -> Result<Operation, Failure> {
+) -> Result<Assembled<'a>, Failure> {
     let values = input.values(["data", "query", "filter"], templates, checking);
     if action.verb == ActionVerb::RawSql {
         if !context.dialect.raw_is_text() {
@@ -259,7 +252,7 @@ fn filled(
             )));
         }
         let (text, params) = sql(templates.template.as_ref(), context.dialect, &values)?;
-        return Ok(Operation::Raw(Raw::Statement {
+        return Ok(Assembled::Sql(Raw::Statement {
             text: text.into(),
             params,
         }));
@@ -293,11 +286,6 @@ fn filled(
         };
         request.extend(filter.map(|filter| ("where".into(), filter)));
     }
-    if checking {
-        for (name, filter) in request.iter().filter(|(name, _)| matches!(&**name, "where" | "having")) {
-            filter::read(filter, context.dialect).map_err(|failure| in_filter(action, name, failure))?;
-        }
-    }
     let takes_data = matches!(
         action.verb,
         ActionVerb::Insert | ActionVerb::Update | ActionVerb::Upsert
@@ -316,7 +304,11 @@ fn filled(
         Some((name, _)) => name,
         None => operation_name(action.verb, &request),
     };
-    request::read(name, &Json::Map(request), context)
+    Ok(Assembled::Request(Request {
+        name,
+        members: request,
+        context,
+    }))
 }
 
 /// A member of an operation's input.
@@ -335,7 +327,7 @@ fn named<'t>(verb: ActionVerb, template: Option<&'t Json>) -> Result<Option<(&'s
     };
     if *of != verb {
         return Err(Failure::invalid(format!(
-            "the template's `{name}` belongs to an action with another `operation`: {}",
+            "template: `{name}` belongs to an action with another `operation`: {}",
             match of {
                 ActionVerb::Insert => "INSERT",
                 ActionVerb::Update => "UPDATE",
@@ -375,7 +367,7 @@ fn without_places<'t>(name: &str, template: &'t Json) -> Result<&'t Json, Failur
     names(template, &mut |_| has_places = true);
     if has_places {
         return Err(Failure::invalid(format!(
-            "`{}` of the action takes no places {{{{…}}}}: a job brings values only",
+            "input.{}: takes no places {{{{…}}}}: a job brings values only",
             truncated(name)
         )));
     }

@@ -4,7 +4,7 @@
 
 use super::build::{self, Builder};
 use super::dialect::Dialect;
-use super::filter::Filter;
+use super::filter::{Comparison, Filter, Predicate};
 use super::json::Json;
 use super::operation::{Include, Operation};
 use super::value::{Kind, Kinds};
@@ -19,10 +19,19 @@ pub(super) enum Refused {
 }
 
 /// Checks an operation in which [`Json::Any`] stands for what jobs give.
-pub(super) fn check(operation: &Operation, dialect: Dialect) -> Result<(), Refused> {
-    if let Some(filter) = filter_of(operation) {
-        check_filter(filter, dialect).map_err(Refused::Filter)?;
+pub(super) fn check(operation: &Operation, dialect: Dialect) -> Vec<Refused> {
+    let mut refused = Vec::new();
+    let mut operation = std::borrow::Cow::Borrowed(operation);
+    if let Some(filter) = filter_of(&operation)
+        && let Err(failure) = check_filter(filter, dialect)
+    {
+        refused.push(Refused::Filter(failure));
+        // The rest is checked with another filter.
+        if let Some(filter) = filter_in(operation.to_mut()) {
+            *filter = Filter::Column("id".into(), Predicate::Compare(Comparison::Equal, Json::Any));
+        }
     }
+    let operation = &*operation;
     let checked = match dialect {
         Dialect::Postgres | Dialect::MySql | Dialect::Sqlite => in_sql(operation, dialect),
         #[cfg(feature = "mongodb")]
@@ -32,7 +41,20 @@ pub(super) fn check(operation: &Operation, dialect: Dialect) -> Result<(), Refus
         #[cfg(not(all(feature = "mongodb", feature = "dynamodb")))]
         _ => Ok(()),
     };
-    checked.map_err(Refused::Operation)
+    refused.extend(checked.err().map(Refused::Operation));
+    refused
+}
+
+fn filter_in(operation: &mut Operation) -> Option<&mut Filter> {
+    match operation {
+        Operation::Find(select) | Operation::FindOne(select) => Some(&mut select.filter),
+        Operation::Count(count) => Some(&mut count.filter),
+        Operation::Compute { filter, .. } => Some(filter),
+        Operation::Aggregate(aggregate) => Some(&mut aggregate.select.filter),
+        Operation::Update(update) => Some(&mut update.filter),
+        Operation::Delete(delete) => Some(&mut delete.filter),
+        Operation::Insert(_) | Operation::Pipeline { .. } | Operation::Raw(_) => None,
+    }
 }
 
 fn filter_of(operation: &Operation) -> Option<&Filter> {

@@ -80,7 +80,7 @@ pub(super) fn definitions(
 /// What is wrong with actions, as far as it shows without a job.
 pub(super) fn problems(resources: &Resources) -> Vec<Problem> {
     let mut problems = Vec::new();
-    for (product, database) in resources.databases.iter() {
+    for (_, database) in resources.databases.iter() {
         let Some(dialect) = dialect(database.kind) else {
             continue;
         };
@@ -90,13 +90,8 @@ pub(super) fn problems(resources: &Resources) -> Vec<Problem> {
             raw: true,
         };
         for action in &database.actions {
-            if let Err(failure) = action::check(action, context) {
-                let message = format!(
-                    "action '{}' of the database '{}' ({product}): {}",
-                    action.tag, database.tag, failure.message
-                );
-                problems.push(Problem::new("resources", message));
-            }
+            let found = action::check(action, context).into_iter();
+            problems.extend(found.map(|problem| super::problem_of_action(&action.path, problem)));
         }
     }
     problems

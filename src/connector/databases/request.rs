@@ -55,6 +55,9 @@ const DATA: [&str; 3] = ["data", "values", "records"];
 /// Names of the member with one column.
 const COLUMN: [&str; 2] = ["column", "field"];
 
+/// Names of members with several, of which messages have the one that was given.
+const SYNONYMS: [&[&str]; 3] = [&TABLE, &COLUMN, &["sql", "query", "statement"]];
+
 /// Names of the member with an operation of DynamoDB's API.
 const REQUEST: [&str; 2] = ["operation", "target"];
 
@@ -134,11 +137,23 @@ impl<'a> InputFields<'a> {
 
     /// A value of a wrong type.
     fn type_mismatch(&self, name: &str, expected: &str, got: &Json) -> Failure {
+        // By the name that it was given by.
+        let same = SYNONYMS
+            .into_iter()
+            .find(|names| names.contains(&name))
+            .unwrap_or_default();
+        let written = self.entries.iter().find(|(key, _)| same.contains(&&**key));
+        let name = written.map_or(name, |(key, _)| key);
         Failure::invalid(format!("{}.{name}: must be {expected}, got {}", self.path, got.kind()))
     }
 
     /// The value of a field with several names; `null` counts as absent.
     fn get(&self, names: &[&str]) -> Result<Option<&'a Json>, Failure> {
+        Ok(self.get_named(names)?.map(|(_, value)| value))
+    }
+
+    /// The same with the name by which it was given.
+    fn get_named(&self, names: &[&str]) -> Result<Option<(&'a str, &'a Json)>, Failure> {
         let mut found = None;
         for (key, value) in self.entries.iter().filter(|(key, _)| names.contains(&&**key)) {
             if *value.value() == Json::Null {
@@ -150,9 +165,9 @@ impl<'a> InputFields<'a> {
                     names.join(", ")
                 )));
             }
-            found = Some((key, value));
+            found = Some((&**key, value));
         }
-        Ok(found.map(|(_, value)| value))
+        Ok(found)
     }
 
     fn table(&self) -> Result<Table, Failure> {
@@ -216,8 +231,9 @@ impl<'a> InputFields<'a> {
     }
 
     fn column_list(&self, names: &[&str]) -> Result<Option<Vec<Box<str>>>, Failure> {
-        let Some(json) = self.get(names)? else { return Ok(None) };
-        let name = names.first().copied().unwrap_or_default();
+        let Some((name, json)) = self.get_named(names)? else {
+            return Ok(None);
+        };
         let list = match json.value() {
             Json::Text(text) => return Ok(Some(vec![self.column(text)?])),
             Json::List(list) => list,

@@ -67,14 +67,24 @@ pub(super) fn operation(action: &GraphAction, templates: &Templates, input: &Jso
     )
 }
 
+/// The path of a member of the action, empty for the action itself, and what is wrong there.
+type Problem = (String, String);
+
 /// Checks a definition as jobs would use it: what holds no placeholder and no expression is known.
-pub(super) fn check(action: &GraphAction, kind: GraphKind) -> Result<(), Failure> {
+pub(super) fn check(action: &GraphAction, kind: GraphKind) -> Vec<Problem> {
     let read = |text: &Text| Json::read(text.as_written());
-    let templates = Templates {
-        template: read(&action.template)?,
-        filter: action.filter.as_ref().map(read).transpose()?,
-        defaults: None,
+    let read = || {
+        Ok::<_, Failure>(Templates {
+            template: read(&action.template)?,
+            filter: action.filter.as_ref().map(read).transpose()?,
+            defaults: action.defaults.as_ref().map(read).transpose()?,
+        })
     };
+    let mut templates = match read() {
+        Ok(templates) => templates,
+        Err(failure) => return vec![(String::new(), failure.message)],
+    };
+    let mut found = wrong_defaults(&templates);
     let source = Source {
         input: &Json::Null,
         defaults: None,
@@ -82,42 +92,110 @@ pub(super) fn check(action: &GraphAction, kind: GraphKind) -> Result<(), Failure
     };
     if let (Some(filter), None) = (&templates.filter, &action.query) {
         let read = source.fill(filter).and_then(|filter| filter::read(&filter));
-        read.map_err(|failure| placed("filterTemplate: ", failure))?;
-    }
-    let checked = filled(action, &templates, &source).and_then(|operation| build::plan(&operation, kind));
-    checked.map(|_| ()).map_err(|failure| in_definition(action, failure))
-}
-
-fn placed(place: &str, failure: Failure) -> Failure {
-    Failure {
-        message: format!("{place}{}", failure.message),
-        ..failure
-    }
-}
-
-/// A failure with its path in the definition in place of that in an input.
-fn in_definition(action: &GraphAction, failure: Failure) -> Failure {
-    let Some(rest) = failure.message.strip_prefix("input.") else {
-        return if action.query.is_some() {
-            failure
-        } else {
-            placed("template: ", failure)
-        };
-    };
-    let place = match (&action.query, &action.filter) {
-        (Some(_), _) => "",
-        (None, Some(_)) if rest.starts_with("where:") => {
-            return Failure {
-                message: rest.replacen("where", "filterTemplate", 1),
-                ..failure
-            };
+        if let Err(failure) = read {
+            found.push(("filterTemplate".to_owned(), failure.message));
+            // The rest is checked with another one.
+            templates.filter = Some(any_filter());
         }
-        _ => "template.",
-    };
-    Failure {
-        message: format!("{place}{rest}"),
-        ..failure
     }
+    if action.query.is_none() {
+        filters_of(&mut templates.template, "template", &mut |path, filter| {
+            let read = source.fill(filter).and_then(|filter| filter::read(&filter));
+            if let Err(failure) = read {
+                found.push((path, failure.message));
+                *filter = any_filter();
+            }
+        });
+    }
+    let mut told: Vec<String> = Vec::new();
+    loop {
+        let checked = filled(action, &templates, &source).and_then(|operation| build::plan(&operation, kind));
+        let Err(failure) = checked else { return found };
+        let member = member_of(&failure.message).map(|(member, _)| member.to_owned());
+        if member.as_ref().is_some_and(|member| told.contains(member)) {
+            return found;
+        }
+        found.push(in_definition(action, failure.message));
+        // What has been told is what a job gives from then on.
+        let (Some(member), Json::Map(members)) = (member, &mut templates.template) else {
+            return found;
+        };
+        match members.iter_mut().find(|(name, _)| **name == *member) {
+            Some((_, value)) if action.query.is_none() => *value = Json::Any,
+            _ => return found,
+        }
+        told.push(member);
+    }
+}
+
+/// A filter that is sound.
+fn any_filter() -> Json {
+    Json::Map(vec![("id".into(), Json::Any)])
+}
+
+/// Calls `each` with the filters of a template and their paths.
+fn filters_of(template: &mut Json, path: &str, each: &mut dyn FnMut(String, &mut Json)) {
+    let Json::Map(members) = template else { return };
+    for (name, member) in members {
+        let path = format!("{path}.{name}");
+        match &**name {
+            "where" | "filter" => each(path, member),
+            "nodeFilter" | "relationshipFilter" => filters_of(member, &path, each),
+            _ => {}
+        }
+    }
+}
+
+/// Defaults that their own placeholders forbid. What an expression will yield is not known.
+fn wrong_defaults(templates: &Templates) -> Vec<Problem> {
+    let mut found: Vec<Problem> = Vec::new();
+    let Some(defaults) = &templates.defaults else {
+        return found;
+    };
+    let mut all: Vec<&str> = Vec::new();
+    placeholders(&templates.template, &mut all);
+    templates
+        .filter
+        .iter()
+        .for_each(|filter| placeholders(filter, &mut all));
+    for text in all {
+        let Ok(placeholder) = Placeholder::read(text) else {
+            continue;
+        };
+        let value = value_at(defaults, placeholder.name).map(Json::text);
+        let why = value
+            .filter(|value| !value.contains('$'))
+            .and_then(|value| placeholder.refusal(&value));
+        let path = format!("defaults.{}", truncated(placeholder.name));
+        if let Some(why) = why
+            && !found.iter().any(|(known, _)| *known == path)
+        {
+            found.push((path, format!("{why}, as its placeholder says")));
+        }
+    }
+    found
+}
+
+/// The member of an input that a message speaks of, and what follows its name.
+fn member_of(message: &str) -> Option<(&str, &str)> {
+    let path = message.strip_prefix("input.")?;
+    let end = path.find([':', '.', '[']).unwrap_or(path.len());
+    Some(path.split_at(end))
+}
+
+/// What is wrong, with its path in the definition in place of that in an input.
+fn in_definition(action: &GraphAction, message: String) -> Problem {
+    let Some((member, rest)) = member_of(&message) else {
+        let place = if action.query.is_some() { "" } else { "template" };
+        return (place.to_owned(), message);
+    };
+    let (within, why) = rest.split_once(": ").unwrap_or(("", rest));
+    let place = match (&action.query, &action.filter) {
+        (Some(_), _) => member.to_owned(),
+        (None, Some(_)) if member == "where" => "filterTemplate".to_owned(),
+        _ => format!("template.{member}"),
+    };
+    (format!("{place}{within}"), why.to_owned())
 }
 
 /// The operation of an action, with the values of a source.
@@ -174,19 +252,27 @@ fn reject_unused(given: &[(Box<str>, Json)], templates: &Templates) -> Result<()
 
 /// Adds the names of the placeholders in a template, and the members of the input that they begin with.
 fn names<'t>(template: &'t Json, all: &mut Vec<&'t str>) {
+    let mut texts = Vec::new();
+    placeholders(template, &mut texts);
+    for name in texts.into_iter().map(Placeholder::name_in) {
+        all.push(name);
+        all.push(name.split_once('.').map_or(name, |(first, _)| first));
+    }
+}
+
+/// Adds the placeholders in a template as they are written.
+fn placeholders<'t>(template: &'t Json, all: &mut Vec<&'t str>) {
     match template {
         Json::Text(text) => {
-            for piece in text.split("{{").skip(1) {
-                let Some((name, _)) = piece.split_once("}}") else {
-                    continue;
-                };
-                let name = Placeholder::name_in(name);
-                all.push(name);
-                all.push(name.split_once('.').map_or(name, |(first, _)| first));
-            }
+            let pieces = text.split("{{").skip(1);
+            all.extend(
+                pieces
+                    .filter_map(|piece| piece.split_once("}}"))
+                    .map(|(name, _)| name.trim()),
+            );
         }
-        Json::List(list) => list.iter().for_each(|part| names(part, all)),
-        Json::Map(entries) => entries.iter().for_each(|(_, part)| names(part, all)),
+        Json::List(list) => list.iter().for_each(|part| placeholders(part, all)),
+        Json::Map(entries) => entries.iter().for_each(|(_, part)| placeholders(part, all)),
         _ => {}
     }
 }

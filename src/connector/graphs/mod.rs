@@ -42,18 +42,13 @@ use std::sync::Arc;
 /// What is wrong with actions, as far as it shows without a job.
 pub(super) fn problems(resources: &Resources) -> Vec<Problem> {
     let mut problems = Vec::new();
-    for (product, graph) in resources.graphs.iter() {
+    for (_, graph) in resources.graphs.iter() {
         if !graph.kind.is_built_in() {
             continue;
         }
         for action in &graph.actions {
-            if let Err(failure) = action::check(action, graph.kind) {
-                let message = format!(
-                    "action '{}' of the graph '{}' ({product}): {}",
-                    action.tag, graph.tag, failure.message
-                );
-                problems.push(Problem::new("resources", message));
-            }
+            let found = action::check(action, graph.kind).into_iter();
+            problems.extend(found.map(|problem| super::problem_of_action(&action.path, problem)));
         }
     }
     problems

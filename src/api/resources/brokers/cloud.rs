@@ -1,5 +1,6 @@
 //! Reads brokers of clouds: which account, and where its requests go.
 
+use super::super::texts::check_expressions;
 use super::servers::secret;
 use crate::api::fields::Fields;
 use crate::resources::{BrokerConfig, BrokerKind, CloudBroker, PubSubConfig, ServiceBusConfig, SqsConfig, Text};
@@ -122,6 +123,7 @@ fn read_credentials(config: &mut Fields<'_>) -> Option<Text> {
         credentials.string(name);
     }
     config.absorb(credentials);
+    check_expressions(config, "credentials", raw);
     Some(Text::from(raw))
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Invariant: no message repeats an address, since it may hold a password.
 
+use super::super::texts;
 use crate::api::fields::{Fields, describe, truncated};
 use crate::resources::{BrokerConfig, BrokerKind, SaslMechanism, Text};
 use url::Url;
@@ -63,7 +64,7 @@ pub(super) fn read(kind: BrokerKind, config: &mut Fields<'_>) -> Option<BrokerCo
 }
 
 pub(super) fn secret(config: &mut Fields<'_>, name: &str) -> Option<Text> {
-    config.string(name).map(|text| Text::from(text.as_ref()))
+    texts::text(config, name)
 }
 
 fn read_tls(config: &mut Fields<'_>) -> Option<bool> {
@@ -170,6 +171,7 @@ fn read_addresses(kind: BrokerKind, config: &mut Fields<'_>) -> Option<Vec<Text>
             format!("{example}://{written}")
         };
         let text = Text::from(whole.as_str());
+        texts::check_text(config, &path, &whole);
         if text.is_plain()
             && let Some(message) = url_problem(kind, &whole)
         {

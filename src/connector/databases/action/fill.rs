@@ -63,7 +63,7 @@ fn members(json: &Json) -> Option<&[(Box<str>, Json)]> {
     }
 }
 
-fn value_at<'j>(entries: &'j [(Box<str>, Json)], path: &str) -> Option<&'j Json> {
+pub(super) fn value_at<'j>(entries: &'j [(Box<str>, Json)], path: &str) -> Option<&'j Json> {
     if let Some((_, value)) = entries.iter().find(|(key, _)| **key == *path) {
         return Some(value);
     }
@@ -110,16 +110,21 @@ pub(super) fn single_name(template: &Json) -> Option<&str> {
 
 /// Calls `each` with every name in a template, without what is checked of its value.
 pub(super) fn names<'t>(template: &'t Json, each: &mut impl FnMut(&'t str)) {
+    placeholders(template, &mut |placeholder| each(Placeholder::name_in(placeholder)));
+}
+
+/// The same with placeholders as they are written.
+pub(super) fn placeholders<'t>(template: &'t Json, each: &mut dyn FnMut(&'t str)) {
     match template {
         Json::Text(text) => {
             for piece in split(text) {
                 if let Piece::Name(placeholder) = piece {
-                    each(Placeholder::name_in(placeholder));
+                    each(placeholder);
                 }
             }
         }
-        Json::List(list) => list.iter().for_each(|part| names(part, each)),
-        Json::Map(entries) => entries.iter().for_each(|(_, part)| names(part, each)),
+        Json::List(list) => list.iter().for_each(|part| placeholders(part, each)),
+        Json::Map(entries) => entries.iter().for_each(|(_, part)| placeholders(part, each)),
         _ => {}
     }
 }

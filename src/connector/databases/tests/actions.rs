@@ -14,6 +14,7 @@ pub(super) fn defined(
     options: &[(&str, &str)],
 ) -> DatabaseAction {
     DatabaseAction {
+        path: "actions[0]".into(),
         tag: "a".into(),
         table: Some("t".into()),
         verb,
@@ -236,4 +237,53 @@ async fn placeholder_that_says_what_its_value_must_be_is_checked() {
             assert!(!failure.message.contains("s3cret"), "{failure:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_list_in_place_of_a_column_is_told_by_the_name_that_was_written() {
+    let database = TestDatabase::sqlite();
+    database.sql(TABLE).await;
+    let query = defined(
+        ActionVerb::Query,
+        Some(r#"{"select":["id","{{column}}"],"limit":"{{most}}"}"#),
+        None,
+        &[],
+    );
+    for (input, said) in [
+        (
+            r#"{"column":["s"]}"#,
+            "input.column: must be a list of columns, got a list (for `select` of the action)",
+        ),
+        (
+            r#"{"column":"s","most":"x"}"#,
+            "input.most: must be an integer from 1 to 100000 (for `limit` of the action)",
+        ),
+    ] {
+        let failure = act(&database, &query, input).await.unwrap_err();
+        assert_eq!(failure.message, said);
+    }
+    for (operation, input, said) in [
+        (
+            "find",
+            r#"{"table":"t","select":[["s"]]}"#,
+            "input.select: must be a list of columns",
+        ),
+        ("find", r#"{"entity":7}"#, "input.entity: must be a string"),
+        (
+            "sum",
+            r#"{"table":"t","field":7}"#,
+            "input.field: must be the name of a column",
+        ),
+        ("raw", r#"{"query":7}"#, "input.query: must be a string"),
+    ] {
+        let (_, message) = database.refusal(operation, input).await;
+        assert!(message.starts_with(said), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn an_expression_that_can_never_be_read_fails_for_good() {
+    let action = defined(ActionVerb::Query, Some(r#"{"where":{"id":"$Add(1"}}"#), None, &[]);
+    let refused = Templates::reveal(&action, &ExpressionResolver::default()).await;
+    assert_eq!(&*refused.err().unwrap().code, "VALIDATION_ERROR");
 }

@@ -3,18 +3,8 @@
 use super::actions::defined;
 use crate::resources::{ActionVerb, DatabaseAction, DatabaseKind};
 
-/// What the constructor says of an action.
-pub(super) fn checked(action: DatabaseAction) -> Result<(), String> {
-    checked_on(DatabaseKind::Postgresql, action)
-}
-
-/// The same on another type of database.
-fn checked_on(kind: DatabaseKind, action: DatabaseAction) -> Result<(), String> {
-    // Some take no name of one letter.
-    let action = DatabaseAction {
-        table: Some("items".into()),
-        ..action
-    };
+/// What the constructor says of an action, of which there may be several things.
+fn all_of(kind: DatabaseKind, action: DatabaseAction) -> Vec<String> {
     use crate::connector::databases::problems;
     use crate::resources::{Database, Resources};
     let mut resources = Resources::default();
@@ -27,9 +17,24 @@ fn checked_on(kind: DatabaseKind, action: DatabaseAction) -> Result<(), String> 
         actions: vec![action],
     };
     resources.databases.add("shop", "db", database);
-    match problems(&resources).pop() {
+    problems(&resources).iter().map(ToString::to_string).collect()
+}
+
+/// What the constructor says of an action.
+pub(super) fn checked(action: DatabaseAction) -> Result<(), String> {
+    checked_on(DatabaseKind::Postgresql, action)
+}
+
+/// The same on another type of database.
+fn checked_on(kind: DatabaseKind, action: DatabaseAction) -> Result<(), String> {
+    // Some take no name of one letter.
+    let action = DatabaseAction {
+        table: Some("items".into()),
+        ..action
+    };
+    match all_of(kind, action).into_iter().next() {
         None => Ok(()),
-        Some(problem) => Err(problem.message),
+        Some(problem) => Err(problem),
     }
 }
 
@@ -42,7 +47,7 @@ fn wrong_templates_are_refused_by_the_constructor() {
             Some(r#"{"include":{"relation":"{{x}}","type":"one-to-many"}}"#),
             None,
             &[],
-            "`include`",
+            "template.include",
         ),
         (
             ActionVerb::Query,
@@ -113,7 +118,7 @@ fn wrong_templates_are_refused_by_the_constructor() {
     ] {
         let refused = checked(defined(verb, template, filter, options)).unwrap_err();
         assert!(
-            refused.contains(named) && refused.contains("action 'a'"),
+            refused.contains(named) && refused.starts_with("actions[0]"),
             "{template:?}: {refused}"
         );
     }
@@ -165,7 +170,7 @@ fn what_a_type_of_database_cannot_do_is_refused_by_the_constructor_with_its_path
             r#"{"where":{"a":{"$regex":"^a"}}}"#,
             None,
             none,
-            "template: ",
+            "template.where: ",
             "$like",
         ),
         (
@@ -247,7 +252,7 @@ fn what_a_type_of_database_cannot_do_is_refused_by_the_constructor_with_its_path
             r#"{"where":{"a":{"$endsWith":"x"}}}"#,
             None,
             none,
-            "template: ",
+            "template.where: ",
             "DynamoDB",
         ),
         (
@@ -290,7 +295,7 @@ fn what_a_type_of_database_cannot_do_is_refused_by_the_constructor_with_its_path
     for (kind, verb, template, filter, options, path, named) in cases {
         let refused = checked_on(*kind, defined(*verb, Some(template), *filter, options)).unwrap_err();
         assert!(
-            refused.contains(&format!("(shop): {path}"))
+            refused.starts_with(&format!("actions[0].{path}"))
                 || (path.starts_with('$') || *path == "aggregate") && refused.contains(path),
             "{kind:?} {template}: {refused}"
         );
@@ -329,5 +334,40 @@ fn what_a_type_of_database_cannot_do_is_refused_by_the_constructor_with_its_path
                 "{kind:?} {template:?}"
             );
         }
+    }
+}
+
+#[test]
+fn every_problem_of_an_action_is_told_at_its_path() {
+    let action = DatabaseAction {
+        defaults: Some(r#"{"name":"toolong","n":3,"later":"$Now()"}"#.into()),
+        ..defined(
+            ActionVerb::Query,
+            Some(
+                r#"{"where":{"a":{"$gtt":1}},"limit":0,"orderBy":{"column":"id","order":"up"},"offset":"{{n:integer:5}}","select":["{{later:string:1:3}}"]}"#,
+            ),
+            Some(r#"{"name":"{{name:string:1:5}}"}"#),
+            &[],
+        )
+    };
+    let said = all_of(DatabaseKind::Postgresql, action);
+    for path in [
+        "actions[0].defaults.name: must have at most 5 characters, got 7, as its placeholder says",
+        "actions[0].defaults.n: must be at least 5, as its placeholder says",
+        "actions[0].filterTemplate: is in the place of the template's `where`",
+        "actions[0].template.limit: ",
+        "actions[0].template.orderBy: ",
+    ] {
+        assert!(said.iter().any(|problem| problem.starts_with(path)), "{path}: {said:?}");
+    }
+    let action = defined(
+        ActionVerb::Update,
+        Some(r#"{"a":{"$rename":"b"}}"#),
+        Some(r#"{"a":{"$regex":"{{a}}"}}"#),
+        &[("returning", "7")],
+    );
+    let said = all_of(DatabaseKind::Sqlite, action);
+    for path in ["filterTemplate: $regex", "template.a: $rename", "returning: "] {
+        assert!(said.iter().any(|problem| problem.contains(path)), "{path}: {said:?}");
     }
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 fn defined(graph: &TestGraph, verb: GraphVerb, template: &str, filter: Option<&str>) -> GraphAction {
     let text = |text: &str| graph.named(text).as_str().into();
     GraphAction {
+        path: "actions[0]".into(),
         tag: "a".into(),
         verb,
         query: None,
@@ -200,6 +201,7 @@ fn values_of_templates_are_checked_by_the_constructor() {
     use GraphVerb::*;
     let checked = |verb, template: &str, filter: Option<&str>| {
         let action = GraphAction {
+            path: "actions[0]".into(),
             tag: "a".into(),
             verb,
             query: None,
@@ -207,7 +209,8 @@ fn values_of_templates_are_checked_by_the_constructor() {
             filter: filter.map(Into::into),
             defaults: None,
         };
-        action::check(&action, GraphKind::Neo4j).map_err(|failure| failure.message)
+        let found = action::check(&action, GraphKind::Neo4j).into_iter().next();
+        found.map_or(Ok(()), |(path, why)| Err(format!("{path}: {why}")))
     };
     let by_id = Some(r#"{"a":"{{a}}"}"#);
     for (verb, template, filter, said) in [
@@ -222,7 +225,7 @@ fn values_of_templates_are_checked_by_the_constructor() {
             FindNodes,
             r#"{"where":{"a":{"$in":1}}}"#,
             None,
-            "template: $in must be a list",
+            "template.where: $in must be a list",
         ),
         (
             FindNodes,
@@ -328,6 +331,7 @@ fn values_of_templates_are_checked_by_the_constructor() {
         assert_eq!(checked(verb, template, filter), Ok(()), "{template} {filter:?}");
     }
     let query = GraphAction {
+        path: "actions[0]".into(),
         tag: "a".into(),
         verb: Query,
         query: Some("RETURN $a".into()),
@@ -335,7 +339,7 @@ fn values_of_templates_are_checked_by_the_constructor() {
         filter: None,
         defaults: None,
     };
-    assert!(action::check(&query, GraphKind::Neo4j).is_ok());
+    assert_eq!(action::check(&query, GraphKind::Neo4j), []);
 }
 
 #[tokio::test]
@@ -360,4 +364,27 @@ async fn placeholder_of_a_graph_that_says_what_its_value_must_be_is_checked() {
         let failure = try_act(&graph, &create, input).await.unwrap_err();
         assert!(failure.message.contains(said), "{failure:?}");
     }
+}
+
+#[test]
+fn every_problem_of_an_action_is_told_at_its_path() {
+    let action = GraphAction {
+        path: "actions[0]".into(),
+        tag: "a".into(),
+        verb: GraphVerb::Traverse,
+        query: None,
+        template: r#"{"startNodeId":"{{id}}","maxDepth":"x","direction":"UP","nodeFilter":{"where":{"a":{"$in":"{{b}}","$between":1}}},"limit":"{{n:integer:1:5}}"}"#.into(),
+        filter: None,
+        defaults: Some(r#"{"n":9}"#.into()),
+    };
+    let said = action::check(&action, GraphKind::Neo4j);
+    for path in [
+        "defaults.n",
+        "template.nodeFilter.where",
+        "template.maxDepth",
+        "template.direction",
+    ] {
+        assert!(said.iter().any(|(known, _)| known == path), "{path}: {said:?}");
+    }
+    assert_eq!(said.len(), 4, "{said:?}");
 }
