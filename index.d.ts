@@ -1823,6 +1823,8 @@ export interface IStoreHealth {
   schema_version: number;
   /** The version that this package makes of it, when a call other than `health` opens the store. */
   known_schema_version: number;
+  /** Why it takes no work, when it is moved to another store or from one, or was. */
+  moved?: string;
   /** Jobs by the counters, from which `getStats` is told, and by the table: they must agree. Missing: to count them took too long. */
   jobs?: { counted: number; stored: number };
   file?: {

@@ -223,6 +223,13 @@ describe('ductape move', () => {
     ]);
     const old = await command(['list'], { store: from });
     expect([old.code, old.stderr]).toEqual([1, expect.stringMatching(/was moved to sqlite:.*new\.db/)]);
+    const { stdout } = await command(['doctor', '--json'], { store: from });
+    expect(JSON.parse(stdout).findings).toContainEqual({
+      name: 'moved',
+      level: 'problem',
+      message: expect.stringMatching(/was moved to sqlite:.*new\.db$/),
+      remedy: 'name that one in `store`',
+    });
   });
 
   it('refuses what is no store', async () => {

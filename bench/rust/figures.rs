@@ -50,7 +50,9 @@ fn main() {
                 let made = (0..batch).map(|n| &routes[n % targets]);
                 black_box(counts.count_dispatches(AT, black_box(made)));
             });
-            println!("{targets} targets, batches of {batch}: an attempt {attempts:.1} ns, a dispatch {dispatches:.1} ns");
+            println!(
+                "{targets} targets, batches of {batch}: an attempt {attempts:.1} ns, a dispatch {dispatches:.1} ns"
+            );
         }
     }
 }

@@ -12,6 +12,12 @@ const FULL_SHARE = 0.9;
 /** Rows that wait for a vacuum, from which on claims read past many of them. */
 const MANY_DEAD_ROWS = 200_000;
 
+/** Of a store that takes no work: nothing else can be looked at. */
+const movedFinding = ({ moved }) => {
+  const [message, ...remedy] = moved.split('; ');
+  return problem('moved', message, remedy.join('; '));
+};
+
 /** Whether the schema is the one of this package: with another one nothing else can be looked at. */
 function schemaFinding({ schema_version: found, known_schema_version: known }) {
   if (found === known) return undefined;
@@ -149,7 +155,7 @@ function serverFindings(server) {
 
 /** Findings of the facts; `isUsable`: the store can be opened as one without being changed by that. */
 function healthFindings(health) {
-  const schema = schemaFinding(health);
+  const schema = health.moved === undefined ? schemaFinding(health) : movedFinding(health);
   const found = schema ? [schema] : [ok('schema', `version ${health.schema_version}`)];
   if (health.file) found.push(...fileFindings(health.file));
   if (health.server) found.push(...serverFindings(health.server));

@@ -1,8 +1,8 @@
 //! `health(options)`: facts about the store, without opening it as one.
 
 use super::fields::Fields;
-use super::opener::StoreOpener;
 use super::jobs::to_json;
+use super::opener::StoreOpener;
 use crate::error::{Error, Result};
 use crate::store::DEFAULT_LOOK;
 use std::time::Duration;

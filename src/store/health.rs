@@ -15,6 +15,9 @@ pub struct StoreHealth {
     pub schema_version: i64,
     /// The version that this package makes of it.
     pub known_schema_version: i64,
+    /// Why it takes no work: it is moved to another store, or from one, or was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moved: Option<String>,
     /// Jobs by its counters and by its tables. `None`: there is no schema, or it took too long.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jobs: Option<CountedJobs>,
@@ -30,6 +33,7 @@ impl StoreHealth {
         Self {
             schema_version,
             known_schema_version: schema_version,
+            moved: None,
             jobs: None,
             place: StorePlace::Memory {},
         }

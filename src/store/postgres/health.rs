@@ -1,6 +1,7 @@
 //! Plain facts about a schema and its server, with a connection of its own, which writes nothing and migrates nothing.
 
 use super::failure::DbResult;
+use super::move_record::{self, CLOSED};
 use super::pool::{Pool, WriteOptions, with_session};
 use super::session::{Connector, Session};
 use super::{PostgresConfig, migrate};
@@ -52,7 +53,15 @@ pub async fn health(config: PostgresConfig, limit: Duration) -> Result<StoreHeal
 
 async fn facts(session: &Session) -> DbResult<StoreHealth> {
     let schema = session.connector().address.schema.clone();
-    let schema_version = migrate::found_version(session).await?;
+    let mut schema_version = migrate::found_version(session).await?;
+    let mut moved = None;
+    if schema_version == CLOSED
+        && let Some(record) = move_record::record(session).await?
+    {
+        // The number of a closed store says that it is closed.
+        schema_version = migrate::newest();
+        moved = Some(record.refusal(&session.connector().address.label()).message);
+    }
     let facts = session.query(SELECT_SERVER_FACTS, &[&schema]).await?;
     let facts = facts.first().ok_or_else(|| super::failure::damaged("no facts"))?;
     let names: Vec<String> = SETTINGS.map(str::to_owned).to_vec();
@@ -64,6 +73,7 @@ async fn facts(session: &Session) -> DbResult<StoreHealth> {
     Ok(StoreHealth {
         schema_version: i64::from(schema_version),
         known_schema_version: i64::from(migrate::newest()),
+        moved,
         jobs: None,
         place: StorePlace::Server(ServerFacts {
             version: facts.try_get(0)?,

@@ -36,7 +36,18 @@ pub fn health(path: &Path, limit: Duration) -> Result<StoreHealth> {
     let connection = open::open_additional(&path)?;
     migrate::check_owner(&connection, &path)?;
     let look = || -> Result<StoreHealth> {
-        let schema_version = migrate::number(&connection)?;
+        let is_closed = migrate::is_closed(&connection).unwrap_or(false);
+        let moved = if is_closed {
+            migrate::check_unchanged(&connection, &path).err()
+        } else {
+            None
+        };
+        // The number of a closed store says that it is closed.
+        let schema_version = if is_closed {
+            migrate::newest()
+        } else {
+            migrate::number(&connection)?
+        };
         let (is_writable, locked_by) = write_lock(&connection, &path)?;
         let (integrity, damage) = integrity(&connection, limit)?;
         let facts = FileFacts {
@@ -58,6 +69,7 @@ pub fn health(path: &Path, limit: Duration) -> Result<StoreHealth> {
         Ok(StoreHealth {
             schema_version,
             known_schema_version: migrate::newest(),
+            moved: moved.map(|error| error.message),
             jobs,
             place: StorePlace::File(facts),
         })
