@@ -138,6 +138,14 @@ impl Problem {
         }
     }
 
+    /// The same, of the member at `place` of the object at `path`; without a place, of the object itself.
+    pub fn of_member(path: &str, place: &str, message: impl Into<String>) -> Self {
+        match place {
+            "" => Self::new(path, message),
+            place => Self::new(format!("{path}.{place}"), message),
+        }
+    }
+
     /// The same with another code.
     #[must_use]
     pub fn with_code(self, code: ErrorCode) -> Self {

@@ -63,15 +63,6 @@ pub fn definitions(
     families.into_iter().flatten().collect()
 }
 
-/// A problem of the action at `path`: where in it, and what.
-fn problem_of_action(path: &str, (place, message): (String, String)) -> Problem {
-    let path = match place.as_str() {
-        "" => path.to_owned(),
-        place => format!("{path}.{place}"),
-    };
-    Problem::new(path, message)
-}
-
 /// What is wrong with definitions that only their connectors can tell.
 #[must_use]
 pub fn problems(resources: &Resources) -> Vec<Problem> {

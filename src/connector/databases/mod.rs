@@ -91,7 +91,7 @@ pub(super) fn problems(resources: &Resources) -> Vec<Problem> {
         };
         for action in &database.actions {
             let found = action::check(action, context).into_iter();
-            problems.extend(found.map(|problem| super::problem_of_action(&action.path, problem)));
+            problems.extend(found.map(|(place, why)| Problem::of_member(&action.path, &place, why)));
         }
     }
     problems

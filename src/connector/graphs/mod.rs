@@ -48,7 +48,7 @@ pub(super) fn problems(resources: &Resources) -> Vec<Problem> {
         }
         for action in &graph.actions {
             let found = action::check(action, graph.kind).into_iter();
-            problems.extend(found.map(|problem| super::problem_of_action(&action.path, problem)));
+            problems.extend(found.map(|(place, why)| Problem::of_member(&action.path, &place, why)));
         }
     }
     problems
