@@ -194,7 +194,7 @@ async fn a_newer_schema_is_refused_with_both_versions() {
     let error = refusal(&path);
     assert_eq!(error.code, ErrorCode::StoreError);
     assert!(
-        error.message.contains("version 99") && error.message.contains("up to 4"),
+        error.message.contains("version 99") && error.message.contains("up to 5"),
         "{error}"
     );
     assert!(error.message.contains("update this package"), "{error}");
