@@ -44,6 +44,32 @@ impl Histogram {
         }
     }
 
+    /// Empties it, and keeps its memory.
+    pub(super) fn clear(&mut self) {
+        self.bins.clear();
+        (self.sum, self.max) = (0, 0);
+    }
+
+    /// Adds a bin behind the others.
+    pub(super) fn push(&mut self, bin: u8, count: u64) {
+        self.bins.push((bin, count));
+    }
+
+    pub(super) fn set_sum(&mut self, sum: u64) -> Option<()> {
+        self.sum = sum;
+        Some(())
+    }
+
+    pub(super) fn set_max(&mut self, max: u64) -> Option<()> {
+        self.max = max;
+        Some(())
+    }
+
+    /// Whether the bins stand in their order, each of them once.
+    pub(super) fn is_ascending(&self) -> bool {
+        self.bins.is_sorted_by(|(one, _), (next, _)| one < next)
+    }
+
     fn add(&mut self, other: &Self) {
         for (bin, count) in &other.bins {
             self.count(*bin, *count);
@@ -160,6 +186,18 @@ pub struct Figures {
 }
 
 impl Figures {
+    /// Empties them, and keeps their memory.
+    pub(super) fn clear(&mut self) {
+        let (mut duration, mut lateness) = (std::mem::take(&mut self.duration), std::mem::take(&mut self.lateness));
+        duration.clear();
+        lateness.clear();
+        *self = Self {
+            duration,
+            lateness,
+            ..Self::default()
+        };
+    }
+
     /// Adds what another process or another span has counted.
     pub fn add(&mut self, other: &Self) {
         let counters = [

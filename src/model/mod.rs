@@ -4,6 +4,7 @@
 
 pub mod event;
 pub mod figures;
+mod figures_text;
 pub mod id;
 pub mod job;
 pub mod outcome;

@@ -171,6 +171,7 @@ macro_rules! store_contract {
             pages_are_filtered_by_kind_and_time,
             a_rare_state_is_found_among_many_jobs,
             pages_of_a_rare_state_follow_their_cursor,
+            a_common_state_is_found_behind_thousands_of_newer_jobs,
             offset_skips_matching_jobs,
             totals_are_counted_up_to_a_bound,
             stats_count_jobs_by_state_and_runs_by_outcome,

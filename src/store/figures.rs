@@ -82,12 +82,29 @@ impl FigureSums {
         }
         total
     }
+}
 
-    /// Adds a row as it is stored.
+/// Adds rows up as they are stored, one after the other.
+#[derive(Default)]
+pub(super) struct FigureAdder {
+    sums: FigureSums,
+    /// The row that was read last, for its memory.
+    row: Figures,
+}
+
+impl FigureAdder {
+    /// Adds a row.
     pub(super) fn add(&mut self, at: Millis, route: RouteId, text: &str) {
-        let figures = from_text(text);
-        self.by_time.entry(at).or_default().add(&figures);
-        self.by_route.entry(route).or_default().add(&figures);
+        if self.row.read(text).is_none() {
+            self.row = from_text(text);
+        }
+        self.sums.by_time.entry(at).or_default().add(&self.row);
+        self.sums.by_route.entry(route).or_default().add(&self.row);
+    }
+
+    /// All that was added.
+    pub(super) fn sums(self) -> FigureSums {
+        self.sums
     }
 }
 

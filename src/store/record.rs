@@ -215,6 +215,18 @@ impl ListFilter {
         self.last_run.is_some() || self.failing.is_some()
     }
 
+    /// Whether it admits the recurring jobs that are failing, of some routes or of all, and no other condition is left.
+    #[must_use]
+    pub fn asks_only_for_failing(&self) -> bool {
+        self.failing == Some(true)
+            && self.last_run.is_none()
+            && self.statuses.is_empty()
+            && self.tags.is_empty()
+            && self.recurring != Some(false)
+            && self.from.is_none()
+            && self.to.is_none()
+    }
+
     /// Whether all jobs that match are failing.
     #[must_use]
     pub fn admits_only_failing(&self) -> bool {

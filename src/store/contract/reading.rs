@@ -236,6 +236,44 @@ pub async fn pages_of_a_rare_state_follow_their_cursor(s: &TestStore) {
     assert_eq!(seen, ["3", "2", "1"]);
 }
 
+pub async fn a_common_state_is_found_behind_thousands_of_newer_jobs(s: &TestStore) {
+    const OLD: usize = 5_000;
+    let old = |n: usize| NewJob {
+        route: route(if n % 5 == 0 { "b" } else { "a" }).into(),
+        ..one_off(&format!("old-{n}"))
+    };
+    let new = |n: usize| NewJob {
+        due: Some(T0 + DAY),
+        ..one_off(&format!("new-{n}"))
+    };
+    s.insert((0..OLD).map(old).collect()).await;
+    s.insert((0..4_000).map(new).collect()).await;
+    let routes = [None, Some(vec![s.route_id("b").await])];
+    for (routes, step) in routes.into_iter().zip([1, 5]) {
+        let mut filter = ListFilter {
+            statuses: vec![Status::Queued],
+            routes,
+            limit: 700,
+            ..ListFilter::default()
+        };
+        let mut found = Vec::new();
+        loop {
+            let page = s.store.list(filter.clone()).await.unwrap();
+            found.extend(page.jobs.iter().map(|job| job.id.to_string()));
+            filter.before = page.next;
+            if page.next.is_none() {
+                break;
+            }
+        }
+        let expected: Vec<_> = (0..OLD)
+            .rev()
+            .filter(|n| n % step == 0)
+            .map(|n| format!("old-{n}"))
+            .collect();
+        assert_eq!(found, expected);
+    }
+}
+
 pub async fn offset_skips_matching_jobs(s: &TestStore) {
     s.insert(
         (0..9)

@@ -11,7 +11,7 @@ use super::tx::Tx;
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::Figures;
-use crate::store::figures::{MAX_ROWS_PER_TRANSACTION, RowKey, from_text, rows_of, to_text};
+use crate::store::figures::{FigureAdder, MAX_ROWS_PER_TRANSACTION, RowKey, from_text, rows_of, to_text};
 use crate::store::{FigureQuery, FigureSpan, FigureStore, FigureSums, RouteFigures, RouteId};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
@@ -84,7 +84,7 @@ async fn add(session: &Session, added: &[(RowKey, Figures)]) -> DbResult<()> {
 
 /// What is kept of this, added up.
 async fn sums(session: &Session, query: &FigureQuery) -> DbResult<FigureSums> {
-    let mut sums = FigureSums::default();
+    let mut sums = FigureAdder::default();
     let mut after = (query.from.saturating_sub(1), RouteId::new(i64::MAX));
     loop {
         let span = query.span as i32;
@@ -99,7 +99,7 @@ async fn sums(session: &Session, query: &FigureQuery) -> DbResult<FigureSums> {
             sums.add(after.0, after.1, row.try_get(2)?);
         }
         if page.len() < PAGE_ROWS {
-            return Ok(sums);
+            return Ok(sums.sums());
         }
     }
 }

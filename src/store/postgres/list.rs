@@ -19,6 +19,10 @@ const RECORDS_PER_READ: usize = 100;
 const RARE_STATE_COST_FACTOR: i64 = 8;
 /// Jobs read at a time.
 const CHUNK_JOBS: usize = 256;
+/// Jobs in other states that a scan passes before it looks into the tables of the wanted states: the newest jobs are of others.
+const MAX_PASSED_JOBS: usize = 1_024;
+/// Jobs that are taken from these tables first; each time after that eight times as many.
+const FIRST_TAKEN_JOBS: usize = 4_096;
 /// Most routes whose indexes are merged; for more, all jobs are scanned.
 const MAX_MERGED_ROUTES: usize = 32;
 
@@ -53,6 +57,7 @@ const SELECT_FILTERED: &str = concat!(
     matches_filter!(),
     " ORDER BY seq DESC"
 );
+const COUNT_FAILING: &str = include_str!("sql/count_failing.sql");
 const SELECT_IN_STATES: &str = include_str!("sql/select_in_states.sql");
 
 /// One page, and the number of all matches if it was asked for.
@@ -148,6 +153,11 @@ async fn total(session: &Session, filter: &ListFilter, numbers: &Stats, bound: u
     if counted || by_counters == 0 {
         return Ok(by_counters.min(bound));
     }
+    if filter.asks_only_for_failing() {
+        let row = session.query_opt(COUNT_FAILING, &[&filter.routes]).await?;
+        let count: i64 = row.map_or(Ok(0), |row| row.try_get(0))?;
+        return Ok(usize::try_from(count).unwrap_or(0).min(bound));
+    }
     let all = ListFilter {
         before: None,
         ..filter.clone()
@@ -169,6 +179,10 @@ struct JobScan<'a> {
     tags: Vec<String>,
     /// Numbers of the jobs that may match, newest first; `None`: all jobs.
     rare: Option<std::vec::IntoIter<JobSeq>>,
+    /// How many are taken next from below those; `None`: there are no more.
+    taken_next: Option<usize>,
+    /// Jobs in other states so far.
+    passed: usize,
     below: JobSeq,
     chunk: usize,
     done: bool,
@@ -177,18 +191,18 @@ struct JobScan<'a> {
 impl<'a> JobScan<'a> {
     async fn new(session: &Session, filter: &'a ListFilter, numbers: &Stats, wanted: usize) -> DbResult<Self> {
         let below = filter.before.unwrap_or(JobSeq::MAX);
-        let rare = if filter.asks_for_last_run() {
-            Some(recurring(session, filter, below).await?.into_iter())
-        } else if is_rare(session, filter, numbers, wanted).await? {
-            Some(in_states(session, &filter.statuses, below).await?.into_iter())
-        } else {
-            None
+        let rare = match filter.asks_for_last_run() {
+            true => Some(recurring(session, filter, below).await?.into_iter()),
+            false => None,
         };
-        Ok(Self {
+        let is_rare = rare.is_none() && is_rare(session, filter, numbers, wanted).await?;
+        let mut scan = Self {
             filter,
             routes: filter.routes.clone(),
             tags: filter.tags.iter().map(|tag| storable(tag).into_owned()).collect(),
             rare,
+            taken_next: None,
+            passed: 0,
             below,
             // Without a filter by state, no more than the page shows; otherwise more, since not all of them match.
             chunk: if filter.statuses.is_empty() {
@@ -197,7 +211,22 @@ impl<'a> JobScan<'a> {
                 CHUNK_JOBS
             },
             done: false,
-        })
+        };
+        if is_rare {
+            scan.take_from_states(session, FIRST_TAKEN_JOBS).await?;
+        }
+        Ok(scan)
+    }
+
+    /// Goes on with the newest jobs in the wanted states.
+    async fn take_from_states(&mut self, session: &Session, count: usize) -> DbResult<()> {
+        let mut jobs = in_states(session, &self.filter.statuses, self.below, count).await?;
+        self.taken_next = (jobs.len() == count).then(|| count.saturating_mul(8));
+        self.below = jobs.last().copied().unwrap_or(self.below);
+        // A recurring job may be in two of the tables.
+        jobs.dedup();
+        self.rare = Some(jobs.into_iter());
+        Ok(())
     }
 
     /// The next matches; `None`: there are no more.
@@ -222,6 +251,11 @@ impl<'a> JobScan<'a> {
                 .filter(|stored_job| wanted(stored_job))
                 .map(|stored_job| stored_job.job.seq)
                 .collect();
+            self.passed += candidates.len() - found.len();
+            let is_lost = self.rare.is_none() && self.passed >= MAX_PASSED_JOBS && self.tags.is_empty();
+            if is_lost && !self.done && !filter.statuses.is_empty() {
+                self.take_from_states(session, FIRST_TAKEN_JOBS).await?;
+            }
             if !found.is_empty() {
                 return Ok(Some(found));
             }
@@ -232,7 +266,12 @@ impl<'a> JobScan<'a> {
     async fn candidates(&mut self, session: &Session) -> DbResult<Vec<JobSeq>> {
         if let Some(rare) = &mut self.rare {
             let some: Vec<JobSeq> = rare.take(CHUNK_JOBS).collect();
-            self.done = some.len() < CHUNK_JOBS;
+            if some.len() < CHUNK_JOBS {
+                match self.taken_next {
+                    Some(count) => self.take_from_states(session, count).await?,
+                    None => self.done = true,
+                }
+            }
             return self.select(session, SELECT_FILTERED, &some, None).await;
         }
         let few = self
@@ -276,10 +315,12 @@ impl<'a> JobScan<'a> {
     }
 }
 
-/// Numbers of jobs that may be in one of these states, newest first, without duplicates.
-async fn in_states(session: &Session, statuses: &[Status], below: JobSeq) -> DbResult<Vec<JobSeq>> {
+/// Numbers of the newest jobs that may be in one of these states, newest first, and those that are in two tables twice.
+async fn in_states(session: &Session, statuses: &[Status], below: JobSeq, count: usize) -> DbResult<Vec<JobSeq>> {
     let statuses: Vec<i32> = statuses.iter().map(|status| *status as i32).collect();
-    let found = session.query(SELECT_IN_STATES, &[&statuses, &below]).await?;
+    let found = session
+        .query(SELECT_IN_STATES, &[&statuses, &below, &rows(count)])
+        .await?;
     found.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 

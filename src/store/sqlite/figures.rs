@@ -7,10 +7,11 @@ use super::write_operation::WriteOptions;
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::Figures;
-use crate::store::figures::{MAX_ROWS_PER_TRANSACTION, RowKey, from_text, rows_of, to_text};
-use crate::store::{FigureQuery, FigureSpan, FigureStore, FigureSums, RouteFigures};
+use crate::store::figures::{FigureAdder, MAX_ROWS_PER_TRANSACTION, RowKey, from_text, rows_of, to_text};
+use crate::store::{FigureQuery, FigureSpan, FigureStore, FigureSums, RouteFigures, RouteId};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension};
+use std::collections::HashSet;
 
 const SELECT_FIGURES_ROW: &str = include_str!("sql/select_figures_row.sql");
 const UPSERT_FIGURES_ROW: &str = include_str!("sql/upsert_figures_row.sql");
@@ -56,14 +57,15 @@ fn add(tx: &mut Tx<'_>, added: &[(RowKey, Figures)]) -> Result<()> {
 fn sums(connection: &Connection, query: &FigureQuery) -> Result<FigureSums> {
     let mut select = connection.prepare_cached(SELECT_FIGURES)?;
     let mut found = select.query((query.span as i32, query.from, query.to))?;
-    let mut sums = FigureSums::default();
+    let routes: Option<HashSet<&RouteId>> = query.routes.as_ref().map(|routes| routes.iter().collect());
+    let mut sums = FigureAdder::default();
     while let Some(row) = found.next()? {
         let route = row.get(1)?;
-        if query.routes.as_ref().is_none_or(|routes| routes.contains(&route)) {
+        if routes.as_ref().is_none_or(|routes| routes.contains(&route)) {
             sums.add(row.get(0)?, route, row.get_ref(2)?.as_str().unwrap_or_default());
         }
     }
-    Ok(sums)
+    Ok(sums.sums())
 }
 
 /// Deletes rows of these spans that began before; returns how many.

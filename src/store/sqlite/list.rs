@@ -17,6 +17,12 @@ use std::collections::HashSet;
 const RARE_STATE_COST_FACTOR: i64 = 8;
 /// Jobs read at a time.
 const CHUNK_JOBS: usize = 256;
+/// So many jobs in other states a scan passes in any case, before it looks into the tables of the wanted states, since the newest jobs are
+/// of others; and this share of the jobs in the wanted states.
+const MIN_PASSED_JOBS: usize = 2_000;
+const PASSED_JOBS_SHARE: usize = 128;
+
+const COUNT_FAILING: &str = include_str!("sql/count_failing.sql");
 
 /// One page, and the number of all matches if it was asked for.
 pub(super) fn page(connection: &Connection, filter: &ListFilter) -> Result<Page> {
@@ -89,10 +95,30 @@ fn total(connection: &Connection, filter: &ListFilter, numbers: &Stats, bound: u
     if counted || by_counters == 0 {
         return Ok(by_counters.min(bound));
     }
+    if filter.asks_only_for_failing() {
+        return Ok(count_failing(connection, filter.routes.as_deref())?.min(bound));
+    }
     let mut scan = JobScan::new(connection, filter, numbers, bound)?;
     let mut count = 0;
     while count < bound && scan.next(connection)?.is_some() {
         count += 1;
+    }
+    Ok(count)
+}
+
+/// How many recurring jobs fail, of these routes or of all.
+fn count_failing(connection: &Connection, routes: Option<&[RouteId]>) -> Result<usize> {
+    let wanted: Option<HashSet<&RouteId>> = routes.map(|routes| routes.iter().collect());
+    let mut select = connection.prepare_cached(COUNT_FAILING)?;
+    let mut found = select.query([])?;
+    let mut count = 0;
+    while let Some(row) = found.next()? {
+        if wanted
+            .as_ref()
+            .is_none_or(|wanted| row.get(0).is_ok_and(|route: RouteId| wanted.contains(&route)))
+        {
+            count += usize::try_from(row.get::<_, i64>(1)?).unwrap_or(0);
+        }
     }
     Ok(count)
 }
@@ -103,6 +129,8 @@ struct JobScan<'a> {
     routes: Option<HashSet<RouteId>>,
     /// Numbers of the jobs that may match, ascending; `None`: all jobs.
     rare: Option<Vec<JobSeq>>,
+    /// Jobs in other states so far, and how many are passed at most.
+    passed: (usize, usize),
     below: JobSeq,
     read: std::vec::IntoIter<JobKey>,
 }
@@ -121,6 +149,7 @@ impl<'a> JobScan<'a> {
             filter,
             routes,
             rare,
+            passed: (0, most_passed(filter, numbers)),
             below: JobSeq::MAX,
             read: Vec::new().into_iter(),
         })
@@ -143,7 +172,22 @@ impl<'a> JobScan<'a> {
             if (statuses.is_empty() || statuses.contains(&state.status)) && state.matches_last_run(self.filter) {
                 return Ok(Some((job, Some(state))));
             }
+            self.passed.0 += 1;
+            if self.passed.0 == self.passed.1
+                && self.rare.is_none()
+                && self.filter.tags.is_empty()
+                && !statuses.is_empty()
+            {
+                self.take_from_states(connection)?;
+            }
         }
+    }
+
+    /// Goes on with jobs in the wanted states. To sort all of their numbers here is cheaper than to have SQLite keep the newest: their
+    /// tables have them nearly in order, from the oldest on.
+    fn take_from_states(&mut self, connection: &Connection) -> Result<()> {
+        self.rare = Some(candidates::in_states(connection, &self.filter.statuses)?);
+        Ok(())
     }
 
     fn matches_filter(&self, job: &JobKey) -> bool {
@@ -175,6 +219,12 @@ impl<'a> JobScan<'a> {
         self.below = job.map_or(self.below, |job| job.seq);
         Ok(job)
     }
+}
+
+/// How many jobs in other states a scan passes: what they cost is then about what the tables of the wanted states would.
+fn most_passed(filter: &ListFilter, numbers: &Stats) -> usize {
+    let table = usize::try_from(count_matching(filter, numbers)).unwrap_or(0);
+    MIN_PASSED_JOBS.max(table / PASSED_JOBS_SHARE)
 }
 
 /// Whether the tables of the wanted states are shorter than the scan to `wanted` matches.

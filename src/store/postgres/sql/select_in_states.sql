@@ -1,4 +1,4 @@
-SELECT DISTINCT job
+SELECT job
 FROM (
     SELECT job FROM ductape.running WHERE 2 = ANY ($1::integer[])
     UNION ALL
@@ -20,3 +20,4 @@ FROM (
 ) AS found
 WHERE job < $2
 ORDER BY job DESC
+LIMIT $3
