@@ -239,7 +239,7 @@ pub async fn pages_of_a_rare_state_follow_their_cursor(s: &TestStore) {
 pub async fn a_common_state_is_found_behind_thousands_of_newer_jobs(s: &TestStore) {
     const OLD: usize = 5_000;
     let old = |n: usize| NewJob {
-        route: route(if n % 5 == 0 { "b" } else { "a" }).into(),
+        route: route(if n.is_multiple_of(5) { "b" } else { "a" }).into(),
         ..one_off(&format!("old-{n}"))
     };
     let new = |n: usize| NewJob {
@@ -267,7 +267,7 @@ pub async fn a_common_state_is_found_behind_thousands_of_newer_jobs(s: &TestStor
         }
         let expected: Vec<_> = (0..OLD)
             .rev()
-            .filter(|n| n % step == 0)
+            .filter(|n| n.is_multiple_of(step))
             .map(|n| format!("old-{n}"))
             .collect();
         assert_eq!(found, expected);

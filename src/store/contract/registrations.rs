@@ -33,7 +33,7 @@ pub async fn registered_processes_are_listed_with_where_they_run_and_what_they_h
         assert!(process.host.as_deref().is_some_and(|host| !host.is_empty()));
     }
     s.store.unregister(busy.id, T0).await.unwrap();
-    assert_eq!(processes(s).await, [idle.clone()]);
+    assert_eq!(processes(s).await, std::slice::from_ref(idle));
 }
 
 pub async fn a_process_that_does_not_renew_its_lease_is_told_as_silent(s: &TestStore) {
