@@ -263,7 +263,6 @@ impl Instance {
             Method::CheckResources => self.check_resources(options).await,
             Method::Start => self.start().await,
             Method::Backup => backup::back_up(&*self.engine().await?, first).await,
-            // Opens no store, and so migrates none.
             Method::Health => health::health(&*self.opener, options).await,
             Method::Restore => backup::restore(&*self.opener, options).await,
             Method::Move => transfer::transfer(&*self.opener, options).await,
