@@ -239,9 +239,47 @@ describe('doctor', () => {
   });
 });
 
+describe('a recurring job that fails every time', () => {
+  it('is told of by top and doctor', async () => {
+    const store = await temporaryStore();
+    const ductape = create({ store });
+    ductape.features.define('nightly', () => {
+      throw new Error('no disk');
+    });
+    await ductape.features.dispatch(job('nightly', { job_id: 'nightly', schedule: { every: 3_600_000 } }));
+    for (let run = 0; run < 3; run++) {
+      await ductape.jobs.runNow('nightly');
+      await ductape.drain();
+    }
+    await ductape.close();
+    const { code, stdout } = await command(['top', '--count', '1', '--json'], { store });
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout).failures).toMatchObject([
+      { id: 'nightly', in_a_row: expect.any(Number), error: { message: 'no disk' } },
+    ]);
+    expect((await findings(store)).found).toContainEqual({
+      name: 'failing',
+      level: 'warning',
+      message: '1 recurring job fails, at least the last time',
+      remedy: 'ductape list --failing',
+    });
+  });
+});
+
 describe.skipIf(!server)(`a store in PostgreSQL${server ? '' : ' (needs DUCTAPE_TEST_POSTGRES)'}`, () => {
   it('is looked at and changed as any other, and its password is not shown', async () => {
-    const { store } = await postgresStore();
+    const { store, schema } = await postgresStore();
+    // A schema that is not there is not made by a look.
+    for (const args of [['list'], ['stats'], ['top', '--count', '1'], ['delete', '--all', '--yes']]) {
+      const { code, stderr } = await command(args, { store });
+      expect([args, code, stderr]).toEqual([
+        args,
+        1,
+        expect.stringMatching(/there is no store in the schema of .*\?schema=/),
+      ]);
+    }
+    expect((await findings(store)).found).toContainEqual(expect.objectContaining({ name: 'schema', level: 'problem' }));
+    expect(schema).toMatch(/^ductape_test_/);
     const dispatched = await command(
       [
         'dispatch',
@@ -272,9 +310,7 @@ describe.skipIf(!server)(`a store in PostgreSQL${server ? '' : ' (needs DUCTAPE_
     expect(found.map(({ name }) => name)).toEqual(
       expect.arrayContaining(['version', 'schema', 'server', 'store', 'clock', 'jobs', 'processes']),
     );
-    expect(found.find(({ name }) => name === 'store')?.message).toMatch(
-      /^postgres:\/\/[^@]+ opens with this version$/,
-    );
+    expect(found.find(({ name }) => name === 'store')?.message).toMatch(/^postgres:\/\/[^@]+ opens with this version$/);
   });
 });
 

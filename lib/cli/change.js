@@ -207,13 +207,19 @@ function changeCommand(change) {
       }
       change.check?.(context);
       const ids = idsOf(positionals);
-      if (positionals.length > 0 && ids.length === 0)
-        throw new UsageError(`${change.name}: there are no ids on standard input`);
+      if (positionals.length > 0 && ids.length === 0) return noIds(context);
       return withStore(context, (ductape) =>
         ids.length > 0 ? changeNamed(context, ductape, full, ids) : changeMatching(context, ductape, full),
       );
     },
   };
+}
+
+/** What comes out of a pipe may be nothing. */
+function noIds({ out, values }) {
+  if (out.isJson) out.json({ count: 0, failed: 0, dry_run: values['dry-run'] === true, results: [] });
+  else out.line('no ids on standard input');
+  return EXIT.DONE;
 }
 
 module.exports = { changeCommand };

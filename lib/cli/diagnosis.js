@@ -144,6 +144,10 @@ async function jobFindings({ jobs, clock }, longWait = LONG_WAIT_MS) {
         'ductape list --status failed; ductape retry --all',
       ),
     );
+  if (stats.failing > 0) {
+    const fail = stats.failing === 1 ? '1 recurring job fails' : `${countText(stats.failing)} recurring jobs fail`;
+    found.push(warning('failing', `${fail}, at least the last time`, 'ductape list --failing'));
+  }
   return found;
 }
 

@@ -77,7 +77,9 @@ async function main() {
   // Whoever reads has read enough, as `head` does.
   process.stdout.on('error', (error) => {
     if (error.code === 'EPIPE') process.exit(EXIT.DONE);
-    throw error;
+    for (const restore of restorers) restore();
+    report({ code: 'ERROR', message: `standard output cannot be written: ${error.message}` }, out);
+    process.exit(EXIT.FAILED);
   });
   try {
     process.exitCode = await run(args, out);

@@ -5,7 +5,7 @@ const { existsSync } = require('node:fs');
 const { performance } = require('node:perf_hooks');
 const { isConfirmed } = require('./confirm.js');
 const { EXIT } = require('./exit-codes.js');
-const { UsageError } = require('./failure.js');
+const { CommandError, UsageError } = require('./failure.js');
 const { countText, durationText } = require('./format.js');
 const { Progress } = require('./progress.js');
 const { storeFile, storeLabel } = require('./store.js');
@@ -51,12 +51,18 @@ function storeOf(name, text, env) {
   throw new UsageError(`move: ${name}: ${what}, as in sqlite:jobs.db or postgres://host/database`);
 }
 
+/** What to do after a move that failed. */
+const remedyOf = ({ code }) =>
+  code === 'STORE_ERROR' || code === 'CONNECTION_ERROR' || code === 'CONFLICT'
+    ? 'nothing is lost: when the cause is mended, the same command goes on; --give-up gives a move up that has begun'
+    : undefined;
+
 async function planned({ out }, { from, to }, plan) {
   if (out.isJson) out.json({ dry_run: true, ...plan });
   else {
-    const begun = { new: '', begun: ', which has begun', moved: ', which is done' }[plan.status];
+    const begun = { new: 'would be', begun: 'would be, as begun,', moved: 'were' }[plan.status];
     out.line(
-      `${countText(plan.jobs)} jobs in ${countText(plan.rows)} rows would be moved from ${storeLabel(from)} to ${storeLabel(to)}${begun}`,
+      `${countText(plan.jobs)} jobs in ${countText(plan.rows)} rows ${begun} moved from ${storeLabel(from)} to ${storeLabel(to)}`,
     );
     if (plan.processes > 0) {
       const are = plan.processes === 1 ? '1 process is' : `${plan.processes} processes are`;
@@ -93,11 +99,14 @@ module.exports = {
     const { values, positionals, out, env } = context;
     const [from, to] = ['FROM', 'TO'].map((name, at) => storeOf(name, positionals[at], env));
     const file = storeFile(from);
-    if (file !== undefined && !existsSync(file)) throw new UsageError(`move: FROM: there is no store at ${file}`);
+    if (file !== undefined && !existsSync(file))
+      throw new CommandError('STORE_ERROR', `FROM: there is no store at ${file}`, 'name one that is there');
     const { Ductape } = require('../../index.js');
     const stores = { from, to };
     if (values['give-up']) {
       if (values['dry-run']) throw new UsageError('move: --give-up cannot be tried without being done');
+      const wish = `give up the move from ${storeLabel(from)} to ${storeLabel(to)}`;
+      if (!(await isConfirmed(wish, context))) return EXIT.FAILED;
       const result = await Ductape.move({ ...stores, giveUp: true });
       if (out.isJson) out.json(result);
       else out.line(`${storeLabel(from)} takes work again; delete what was copied to ${storeLabel(to)}`);
@@ -123,6 +132,8 @@ module.exports = {
         out.note(`name ${storeLabel(to)} in \`store\` now; ${storeLabel(from)} takes no work any more`);
       }
       return EXIT.DONE;
+    } catch (error) {
+      throw new CommandError(error.code, error.message, remedyOf(error));
     } finally {
       phases.end();
       context.restorers.delete(end);

@@ -31,27 +31,38 @@ function targetsOf(running, queued) {
   return [...found.values()].sort((a, b) => b.running + b.queued - (a.running + a.queued));
 }
 
-function failuresOf(failed) {
-  return failed
-    .sort((a, b) => (b.completed_at ?? 0) - (a.completed_at ?? 0))
+/** Jobs that failed for good, and recurring ones whose last runs did: how often in a row. */
+function failuresOf(failed, failing) {
+  const once = failed.map(({ id, namespace, target, completed_at: at, error }) => ({
+    id,
+    namespace,
+    target,
+    at,
+    error,
+  }));
+  const recurring = failing.map(({ id, namespace, target, last_run: last, failing: row }) => ({
+    id,
+    namespace,
+    target,
+    at: last?.ended_at,
+    error: last?.error,
+    in_a_row: row?.runs,
+  }));
+  return [...once, ...recurring]
+    .sort((a, b) => (b.at ?? 0) - (a.at ?? 0))
     .slice(0, FAILURES)
-    .map(({ id, namespace, target, completed_at: at, error }) => ({
-      id,
-      namespace,
-      target,
-      at,
-      error: error && { code: error.code, message: error.message },
-    }));
+    .map(({ error, ...each }) => ({ ...each, error: error && { code: error.code, message: error.message } }));
 }
 
 /** One look at the store. `before` is the sample before. */
 async function takeSample({ jobs, clock }, filter, before) {
-  const pageOf = async (status) => (await jobs.list({ ...filter, status, limit: LOOKED_AT })).jobs;
-  const [stats, running, queued, failed, processes] = await Promise.all([
+  const pageOf = async (those) => (await jobs.list({ ...filter, ...those, limit: LOOKED_AT })).jobs;
+  const [stats, running, queued, failed, failing, processes] = await Promise.all([
     jobs.getStats(filter),
-    pageOf('running'),
-    pageOf('queued'),
-    pageOf('failed'),
+    pageOf({ status: 'running' }),
+    pageOf({ status: 'queued' }),
+    pageOf({ status: 'failed' }),
+    pageOf({ failing: true }),
     jobs.processes(),
   ]);
   const at = clock.now();
@@ -62,7 +73,7 @@ async function takeSample({ jobs, clock }, filter, before) {
     targets: targetsOf(running, queued),
     // Not all of them were looked at.
     partial: stats.running > running.length || stats.queued > queued.length,
-    failures: failuresOf(failed),
+    failures: failuresOf(failed, failing),
     processes,
   };
 }

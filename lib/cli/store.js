@@ -1,7 +1,7 @@
 'use strict';
 // Opens the store of a command: as a caller that only looks and changes, never as a worker.
 
-const { existsSync } = require('node:fs');
+const { existsSync, statSync } = require('node:fs');
 const { resolve } = require('node:path');
 const { pathToFileURL } = require('node:url');
 const { escaped } = require('../text.js');
@@ -52,13 +52,15 @@ function storeLabel(store) {
   }
 }
 
+const sizeOf = (file) => statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+
 /** Refuses what no other process can have put jobs into. */
 function checkStore(store, mayCreate) {
   if (store.startsWith('memory:')) {
     throw new UsageError('--store: a store in memory belongs to the process that made it; name a file or a database');
   }
   const file = storeFile(store);
-  if (file === undefined || mayCreate || existsSync(file)) return;
+  if (file === undefined || mayCreate || sizeOf(file) > 0) return;
   throw new CommandError(
     'STORE_ERROR',
     `there is no store at ${file}`,
@@ -84,7 +86,22 @@ async function withStore({ values, env, out }, act, { mayCreate = false, options
   const config = await loadConfig(values, env);
   const store = storeName(values, config, env);
   checkStore(store, mayCreate);
-  return withInstance({ logger: noteLogger(out), ...config, ...options, ...storeOption(values, config) }, act);
+  const look = async (ductape) => {
+    // With the first job a schema would be made: a typing error must not look like an empty store.
+    if (!mayCreate && storeFile(store) === undefined) await checkSchema(ductape, store);
+    return act(ductape);
+  };
+  return withInstance({ logger: noteLogger(out), ...config, ...options, ...storeOption(values, config) }, look);
+}
+
+async function checkSchema(ductape, store) {
+  const { schema_version: version } = await ductape.health({ limit: 0 });
+  if (version > 0) return;
+  throw new CommandError(
+    'STORE_ERROR',
+    `there is no store in the schema of ${storeLabel(store)}`,
+    'name another one with --store or DUCTAPE_STORE',
+  );
 }
 
 /** Calls `act` with an instance in memory, for what needs no jobs. */

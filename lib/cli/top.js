@@ -14,7 +14,7 @@ const { duration, integer } = require('./values.js');
 
 const DEFAULT_INTERVAL_MS = 2_000;
 const MIN_INTERVAL_MS = 100;
-const SHOWN_STATES = ['running', 'queued', 'scheduled', 'paused', 'failed', 'completed'];
+const SHOWN_STATES = ['running', 'queued', 'scheduled', 'paused', 'failed', 'failing', 'completed'];
 
 const targetColumns = (now) => [
   { name: 'TARGET', of: (each) => `${each.namespace} ${targetText(each.target)}`, canCut: true },
@@ -33,7 +33,9 @@ const failureColumns = (out) => [
   { name: 'ID', of: (each) => each.id, canCut: true, spare: 2 },
   {
     name: 'ERROR',
-    of: (each) => each.error && `${each.error.code}: ${each.error.message}`,
+    of: (each) =>
+      each.error &&
+      `${each.in_a_row > 1 ? `${countText(each.in_a_row)} in a row, ` : ''}${each.error.code}: ${each.error.message}`,
     canCut: true,
     style: () => 'red',
   },

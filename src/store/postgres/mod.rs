@@ -62,6 +62,7 @@ mod sweep;
 mod tags;
 mod texts;
 mod transfer;
+mod transfer_place;
 mod tx;
 mod uniques;
 mod webhook_store_impl;
@@ -76,6 +77,7 @@ pub(crate) mod tests;
 pub use address::Address;
 pub use health::health;
 pub use transfer::PostgresEnd;
+pub use transfer_place::PostgresPlace;
 
 use self::pool::{Pool, WriteOptions, with_session};
 use self::routes::RouteCache;

@@ -8,12 +8,21 @@ use crate::store::transfer::{MARK, Record};
 pub(super) const CLOSED: i32 = 1_000_000;
 
 const SELECT_MARK: &str = "SELECT value FROM ductape.marks WHERE name = $1";
+const LOCK_MARK: &str = "SELECT value FROM ductape.marks WHERE name = $1 FOR UPDATE";
 const UPSERT_MARK: &str =
     "INSERT INTO ductape.marks (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
 
 /// What the store remembers of a move.
 pub(super) async fn record(session: &Session) -> DbResult<Option<Record>> {
     let Some(row) = session.query_opt(SELECT_MARK, &[&MARK]).await? else {
+        return Ok(None);
+    };
+    Ok(serde_json::from_str(row.try_get(0)?).ok())
+}
+
+/// The same; nobody else changes it before the transaction ends.
+pub(super) async fn locked_record(session: &Session) -> DbResult<Option<Record>> {
+    let Some(row) = session.query_opt(LOCK_MARK, &[&MARK]).await? else {
         return Ok(None);
     };
     Ok(serde_json::from_str(row.try_get(0)?).ok())

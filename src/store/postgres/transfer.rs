@@ -6,7 +6,7 @@
 use super::Address;
 use super::failure::{DbResult, Failure};
 use super::migrate::{self, TABLES as ALL_TABLES};
-use super::move_record::{CLOSED, record, remember};
+use super::move_record::{CLOSED, locked_record, record, remember};
 use super::param::Param;
 use super::session::{Connector, Session, in_schema};
 use crate::error::{Error, ErrorCode, Result};
@@ -245,6 +245,12 @@ async fn close_for(session: &Session, record: &Record) -> DbResult<()> {
     // Waits for the transactions of others, and lets none write from here on.
     let tables = list(guarded().map(|name| format!("ductape.{name}")));
     run(session, &format!("LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE")).await?;
+    // Another move may have been faster.
+    if migrate::is_closed(session).await?
+        && let Some(closed) = self::record(session).await?
+    {
+        return Err(closed.refusal(&session.connector().address.label()).into());
+    }
     let busy: bool = match session.query_opt(SELECT_BUSY, &[]).await? {
         Some(row) => row.try_get(0)?,
         None => true,
@@ -328,7 +334,8 @@ fn read(row: &tokio_postgres::Row, table: &Table) -> DbResult<Row> {
     Ok(cells)
 }
 
-async fn write(session: &Session, table: &Table, rows: &[Row], record: &Record) -> DbResult<()> {
+async fn write(session: &Session, table: &Table, rows: &[Row], before: &Record, after: &Record) -> DbResult<()> {
+    before.expect(locked_record(session).await?.as_ref())?;
     let lists: Vec<Box<dyn Param + '_>> = table
         .columns
         .iter()
@@ -343,7 +350,7 @@ async fn write(session: &Session, table: &Table, rows: &[Row], record: &Record) 
         .collect();
     let lists: Vec<&dyn Param> = lists.iter().map(|list| &**list as &dyn Param).collect();
     session.execute(&statements(table)?.insert, &lists).await?;
-    remember(session, record).await
+    remember(session, after).await
 }
 
 fn text(cell: &Cell) -> Option<&str> {
@@ -393,14 +400,15 @@ async fn numbers(session: &Session) -> DbResult<Numbers> {
     Ok(numbers)
 }
 
-async fn open_with(session: &Session, numbers: Numbers, record: &Record) -> DbResult<()> {
+async fn open_with(session: &Session, numbers: Numbers, before: &Record, after: &Record) -> DbResult<()> {
+    before.expect(locked_record(session).await?.as_ref())?;
     session.query(SET_JOB_NUMBER, &[&numbers.job]).await?;
     let last = [numbers.key, numbers.webhook, numbers.event, numbers.step];
     for ((table, column), number) in IDENTITIES.into_iter().zip(last) {
         let table = named(session, table);
         session.query(SET_SEQUENCE, &[&table, &column, &number]).await?;
     }
-    remember(session, record).await?;
+    remember(session, after).await?;
     take_work_again(session).await
 }
 
@@ -441,16 +449,20 @@ impl TransferEnd for PostgresEnd {
         in_transaction!(self, None, |session| rows(session, table, after))
     }
 
-    async fn write(&mut self, table: &'static Table, rows: Vec<Row>, record: &Record) -> Result<()> {
-        in_transaction!(self, Some(&record.id), |session| write(session, table, &rows, record))
+    async fn write(&mut self, table: &'static Table, rows: Vec<Row>, before: &Record, after: &Record) -> Result<()> {
+        in_transaction!(self, Some(&before.id), |session| write(
+            session, table, &rows, before, after
+        ))
     }
 
     async fn numbers(&mut self) -> Result<Numbers> {
         in_transaction!(self, None, |session| numbers(session))
     }
 
-    async fn open_with(&mut self, numbers: Numbers, record: &Record) -> Result<()> {
-        in_transaction!(self, Some(&record.id), |session| open_with(session, numbers, record))?;
+    async fn open_with(&mut self, numbers: Numbers, before: &Record, after: &Record) -> Result<()> {
+        in_transaction!(self, Some(&before.id), |session| open_with(
+            session, numbers, before, after
+        ))?;
         // Only the planner's guesses: whatever keeps this from being done does no harm.
         for table in guarded() {
             let _ = run(&self.session, &format!("ANALYZE ductape.{table}")).await;
@@ -458,13 +470,14 @@ impl TransferEnd for PostgresEnd {
         Ok(())
     }
 
-    async fn remember(&mut self, record: &Record, reopen: bool) -> Result<()> {
-        in_transaction!(self, Some(&record.id), |session| async {
-            if reopen {
-                session.execute(DELETE_MARK, &[&MARK]).await?;
-                return take_work_again(session).await;
+    async fn remember(&mut self, before: &Record, after: Option<&Record>) -> Result<()> {
+        in_transaction!(self, Some(&before.id), |session| async {
+            before.expect(locked_record(session).await?.as_ref())?;
+            if let Some(after) = after {
+                return remember(session, after).await;
             }
-            remember(session, record).await
+            session.execute(DELETE_MARK, &[&MARK]).await?;
+            take_work_again(session).await
         })
     }
 }

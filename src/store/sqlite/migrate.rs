@@ -155,7 +155,7 @@ pub(super) fn reopen(connection: &Connection) -> Result<()> {
 }
 
 /// Why a closed store is refused.
-fn moved(connection: &Connection) -> Error {
+pub(super) fn moved(connection: &Connection) -> Error {
     let store = format!("sqlite:{}", connection.path().unwrap_or_default());
     match move_record::record(connection) {
         Ok(Some(record)) => record.refusal(&store),

@@ -84,6 +84,7 @@ mod tags;
 mod texts;
 mod time_slice;
 mod transfer;
+mod transfer_place;
 mod tx;
 mod uniques;
 mod webhooks;
@@ -100,6 +101,7 @@ pub use self::config::{Durability, LeaseClock, Location, SqliteConfig, Warn};
 pub use self::health::health;
 pub use self::migrate::newest as newest_schema;
 pub use self::transfer::SqliteEnd;
+pub use self::transfer_place::SqlitePlace;
 
 use self::checkpoint::Checkpoints;
 use self::fair_lock::FairLock;

@@ -21,3 +21,9 @@ pub(super) fn remember(connection: &Connection, record: &Record) -> Result<()> {
     )?;
     Ok(())
 }
+
+/// Forgets it.
+pub(super) fn forget(connection: &Connection) -> Result<()> {
+    connection.execute("DELETE FROM marks WHERE name = ?1", [MARK])?;
+    Ok(())
+}

@@ -4,11 +4,11 @@
 //! that have it open fails, as after a migration.
 
 use super::migrate;
-use super::move_record::{record, remember};
+use super::move_record::{forget, record, remember};
 use super::open::{self, OpenedFile};
 use crate::error::{Error, ErrorCode, Result};
 use crate::store::transfer::{
-    Cell, EndState, Kind, MARK, Numbers, OWN_MARKS, PAGE_BYTES, PAGE_ROWS, Record, Role, Row, Table, TransferEnd,
+    Cell, EndState, Kind, Numbers, OWN_MARKS, PAGE_BYTES, PAGE_ROWS, Record, Role, Row, Table, TransferEnd,
 };
 use async_trait::async_trait;
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
@@ -203,6 +203,10 @@ impl TransferEnd for SqliteEnd {
     async fn close_for(&mut self, record: &Record) -> Result<()> {
         let record = record.clone();
         self.run(move |connection| {
+            // Another move may have been faster.
+            if migrate::is_closed(connection)? {
+                return Err(migrate::moved(connection));
+            }
             let busy: bool = connection.query_row(
                 "SELECT EXISTS (SELECT 1 FROM instances) OR EXISTS (SELECT 1 FROM running)",
                 [],
@@ -253,14 +257,15 @@ impl TransferEnd for SqliteEnd {
         .await
     }
 
-    async fn write(&mut self, table: &'static Table, rows: Vec<Row>, record: &Record) -> Result<()> {
-        let record = record.clone();
+    async fn write(&mut self, table: &'static Table, rows: Vec<Row>, before: &Record, after: &Record) -> Result<()> {
+        let (before, after) = (before.clone(), after.clone());
         self.run(move |connection| {
+            before.expect(record(connection)?.as_ref())?;
             let mut insert = connection.prepare_cached(&insert(table))?;
             for row in &rows {
                 insert.execute(params_from_iter(row))?;
             }
-            remember(connection, &record)
+            remember(connection, &after)
         })
         .await
     }
@@ -279,9 +284,10 @@ impl TransferEnd for SqliteEnd {
         .await
     }
 
-    async fn open_with(&mut self, numbers: Numbers, record: &Record) -> Result<()> {
-        let record = record.clone();
+    async fn open_with(&mut self, numbers: Numbers, before: &Record, after: &Record) -> Result<()> {
+        let (before, after) = (before.clone(), after.clone());
         self.run(move |connection| {
+            before.expect(record(connection)?.as_ref())?;
             let last_job: i64 = connection.query_row("SELECT coalesce(max(seq), 0) FROM jobs", [], |row| row.get(0))?;
             connection.execute("UPDATE numbers SET last_job = ?1", [numbers.job.max(last_job)])?;
             for (table, number) in [("webhooks", numbers.webhook), ("outbox", numbers.event)] {
@@ -297,20 +303,21 @@ impl TransferEnd for SqliteEnd {
                  WHERE keys.id = counted.key;
                  DELETE FROM keys WHERE jobs = 0;",
             )?;
-            remember(connection, &record)?;
+            remember(connection, &after)?;
             migrate::reopen(connection)
         })
         .await
     }
 
-    async fn remember(&mut self, record: &Record, reopen: bool) -> Result<()> {
-        let record = record.clone();
+    async fn remember(&mut self, before: &Record, after: Option<&Record>) -> Result<()> {
+        let (before, after) = (before.clone(), after.cloned());
         self.run(move |connection| {
-            if reopen {
-                connection.execute("DELETE FROM marks WHERE name = ?1", [MARK])?;
-                return migrate::reopen(connection);
+            before.expect(record(connection)?.as_ref())?;
+            if let Some(after) = &after {
+                return remember(connection, after);
             }
-            remember(connection, &record)
+            forget(connection)?;
+            migrate::reopen(connection)
         })
         .await
     }

@@ -1,17 +1,19 @@
 //! The move itself: closes the old store, copies, compares, opens the new one.
 
-use super::{Cell, EndState, Phase, Record, Role, Row, TABLES, TransferEnd, TransferPlace, TransferProgress};
+use super::comparing::{verify, without_nul};
+use super::{EndState, Phase, Record, Role, Row, TABLES, TransferEnd, TransferPlace, TransferProgress};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorCode, Result};
-use crate::store::RecoverParams;
-use ring::digest::{Context, SHA256};
+use crate::store::{Process, RecoverParams};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// Longest wait for registrations of processes that do not renew their leases any more.
-const MAX_WAIT_FOR_PROCESSES: Duration = Duration::from_secs(90);
+const MAX_WAIT_FOR_PROCESSES: Duration = Duration::from_secs(30);
+/// Processes that a message names.
+const MAX_NAMED_PROCESSES: usize = 5;
 /// Between two looks at them.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -76,7 +78,11 @@ pub async fn transfer(params: &MoveParams<'_>) -> Result<TransferReport> {
     let mut source = end(from, "from").await?;
     let state = source.state().await?;
     if let Some(record) = done_to(&state, to) {
-        return finish(&mut *source, record, true).await;
+        let mut target = holding(to, record).await?;
+        if let Some(position) = going(&target.state().await?, Role::Target).cloned() {
+            open_target(params, &mut *source, &mut *target, position).await?;
+        }
+        return report(&mut *source, true).await;
     }
     let begun = going(&state, Role::Source).cloned();
     if let Some(record) = &begun {
@@ -86,7 +92,7 @@ pub async fn transfer(params: &MoveParams<'_>) -> Result<TransferReport> {
         end_dead_runs(params).await?;
         source = end(from, "from").await?;
     }
-    let mut target = open_target(to).await?;
+    let mut target = new_or_begun(to).await?;
     let other = target.state().await?;
     let record = begun.clone().unwrap_or_else(|| Record {
         id: params.id.clone(),
@@ -97,15 +103,7 @@ pub async fn transfer(params: &MoveParams<'_>) -> Result<TransferReport> {
         table: 0,
         after: Vec::new(),
     });
-    if other
-        .record
-        .as_ref()
-        .is_some_and(|kept| kept.id == record.id && kept.done)
-    {
-        // The call that did it all ended before it could say so here.
-        return finish(&mut *source, &record, begun.is_some()).await;
-    }
-    let mut position = match going(&other, Role::Target) {
+    let position = match going(&other, Role::Target) {
         Some(kept) if kept.id == record.id && !kept.given_up => kept.clone(),
         Some(kept) => return Err(holds_another(to, kept)),
         None => {
@@ -119,15 +117,59 @@ pub async fn transfer(params: &MoveParams<'_>) -> Result<TransferReport> {
     };
     if begun.is_none() {
         source.close_for(&record).await.map_err(|error| named(error, from))?;
+        let seen = target.state().await?.record;
+        if seen.as_ref() == Some(&record) {
+            // By two names it is one store.
+            source.remember(&record, None).await?;
+            let message = format!("to: {} is the store {}, by another name", to.label(), from.label());
+            return Err(Error::new(ErrorCode::StoreError, message));
+        }
     }
     if going(&other, Role::Target).is_none() {
         target.close_for(&position).await.map_err(|error| named(error, to))?;
     }
-    copy(params, &mut *source, &mut *target, &mut position).await?;
+    let position = copy(params, &mut *source, &mut *target, position).await?;
     verify(params, &mut *source, &mut *target).await?;
-    position.done = true;
-    target.open_with(source.numbers().await?, &position).await?;
-    finish(&mut *source, &record, begun.is_some()).await
+    // From here on the move cannot be given up unless the new store is closed for good first: never do both take work.
+    let done = Record {
+        done: true,
+        ..record.clone()
+    };
+    source.remember(&record, Some(&done)).await?;
+    open_target(params, &mut *source, &mut *target, position).await?;
+    report(&mut *source, begun.is_some()).await
+}
+
+/// Opens the new store, which holds everything.
+async fn open_target(
+    params: &MoveParams<'_>,
+    source: &mut dyn TransferEnd,
+    target: &mut dyn TransferEnd,
+    position: Record,
+) -> Result<()> {
+    if position.given_up {
+        return Err(holds_another(params.to, &position));
+    }
+    let opened = Record {
+        done: true,
+        ..position.clone()
+    };
+    target.open_with(source.numbers().await?, &position, &opened).await
+}
+
+/// The store to which all was moved, as the old one says.
+async fn holding(to: &dyn TransferPlace, record: &Record) -> Result<Box<dyn TransferEnd>> {
+    if let Some(mut target) = to.end().await?
+        && target.state().await?.record.is_some_and(|kept| kept.id == record.id)
+    {
+        return Ok(target);
+    }
+    let message = format!(
+        "to: the store {}, to which all was moved, is not there any more, or another one is in its place; put it back, or open the old \
+         one again with `ductape move --give-up`",
+        to.label()
+    );
+    Err(Error::new(ErrorCode::StoreError, message))
 }
 
 /// What a move of these would do; changes nothing, but that the new store is made or migrated.
@@ -173,35 +215,34 @@ pub async fn plan(from: &dyn TransferPlace, to: &dyn TransferPlace) -> Result<Tr
 pub async fn give_up(from: &dyn TransferPlace, to: &dyn TransferPlace) -> Result<()> {
     let mut source = end(from, "from").await?;
     let state = source.state().await?;
-    let Some(record) = going(&state, Role::Source) else {
+    let closed = state
+        .record
+        .as_ref()
+        .filter(|record| state.closed && record.role == Role::Source);
+    let Some(record) = closed else {
         let message = format!("from: no move of the store {} is going on", from.label());
         return Err(Error::new(ErrorCode::StoreError, message));
     };
     refuse_other(record, from, to)?;
-    if let Some(mut target) = to.end().await? {
-        let other = target.state().await?;
-        if other
-            .record
-            .as_ref()
-            .is_some_and(|kept| kept.id == record.id && kept.done)
-        {
+    // First the new store: whoever goes on with the move fails there, whatever it is doing.
+    if let Some(mut target) = to.end().await?
+        && let Some(kept) = target.state().await?.record.filter(|kept| kept.id == record.id)
+    {
+        if kept.done {
             let message = format!(
-                "from: all of the store {} is in {}, which takes work already; go on with the move to have it said here",
+                "from: all of the store {} is in {}, which takes work; move it back to a new store if you want it back",
                 from.label(),
                 to.label()
             );
             return Err(Error::new(ErrorCode::StoreError, message));
         }
-        if let Some(kept) = going(&other, Role::Target).filter(|kept| kept.id == record.id) {
-            // So that nobody goes on with it.
-            let given_up = Record {
-                given_up: true,
-                ..kept.clone()
-            };
-            target.remember(&given_up, false).await?;
-        }
+        let given_up = Record {
+            given_up: true,
+            ..kept.clone()
+        };
+        target.remember(&kept, Some(&given_up)).await?;
     }
-    source.remember(record, true).await
+    source.remember(record, None).await
 }
 
 async fn end(place: &dyn TransferPlace, argument: &str) -> Result<Box<dyn TransferEnd>> {
@@ -268,7 +309,8 @@ async fn refuse_filled(target: &mut dyn TransferEnd, to: &dyn TransferPlace) -> 
     Ok(())
 }
 
-async fn open_target(to: &dyn TransferPlace) -> Result<Box<dyn TransferEnd>> {
+/// The new store: made, or migrated, where no move to it goes on.
+async fn new_or_begun(to: &dyn TransferPlace) -> Result<Box<dyn TransferEnd>> {
     if let Some(mut target) = to.end().await?
         && target.state().await?.closed
     {
@@ -296,10 +338,12 @@ async fn end_dead_runs(params: &MoveParams<'_>) -> Result<()> {
             }
             // Only one that is alive renews; of others the number goes down.
             if before.is_some_and(|before| leases > before) || Instant::now() > until {
+                let known = store.processes(params.clock.now()).await?;
                 let message = format!(
-                    "from: {processes} process{} on the store {}; stop {} first, as by SIGTERM, and move it then",
+                    "from: {processes} process{} on the store {}{}; stop {} first, as by SIGTERM, and move it then",
                     if processes == 1 { " works" } else { "es work" },
                     from.label(),
+                    whereabouts(&known),
                     if processes == 1 { "it" } else { "them" },
                 );
                 return Err(Error::new(ErrorCode::StoreError, message));
@@ -313,6 +357,24 @@ async fn end_dead_runs(params: &MoveParams<'_>) -> Result<()> {
     ended.and(closed)
 }
 
+/// Where processes run, as far as they said.
+fn whereabouts(processes: &[Process]) -> String {
+    let places: Vec<String> = processes
+        .iter()
+        .take(MAX_NAMED_PROCESSES)
+        .filter_map(|process| Some(format!("{} on {}", process.pid?, process.host.as_deref()?)))
+        .collect();
+    if places.is_empty() {
+        return String::new();
+    }
+    let more = if processes.len() > places.len() {
+        ", and others"
+    } else {
+        ""
+    };
+    format!(" ({}{more})", places.join(", "))
+}
+
 async fn counts(end: &mut dyn TransferEnd) -> Result<BTreeMap<&'static str, u64>> {
     let mut counts = BTreeMap::new();
     for table in TABLES {
@@ -321,106 +383,31 @@ async fn counts(end: &mut dyn TransferEnd) -> Result<BTreeMap<&'static str, u64>
     Ok(counts)
 }
 
+/// Copies what is missing; returns how far it has come then.
 async fn copy(
     params: &MoveParams<'_>,
     source: &mut dyn TransferEnd,
     target: &mut dyn TransferEnd,
-    position: &mut Record,
-) -> Result<()> {
+    mut position: Record,
+) -> Result<Record> {
     let total: u64 = counts(source).await?.values().sum();
     let done: u64 = counts(target).await?.values().sum();
     params.progress.begin(Phase::Copying, done.min(total), total);
-    while let Some(table) = TABLES.get(position.table) {
-        let rows = source.rows(table, &position.after).await?;
+    let mut next = position.clone();
+    while let Some(table) = TABLES.get(next.table) {
+        let rows = source.rows(table, &next.after).await?;
+        let Some(last) = rows.last() else {
+            next.table += 1;
+            next.after = Vec::new();
+            continue;
+        };
+        next.after = table.key_of(last);
         let count = rows.len();
-        match rows.last() {
-            None => {
-                position.table += 1;
-                position.after = Vec::new();
-            }
-            Some(last) => position.after = table.key_of(last),
-        }
-        if count > 0 {
-            target.write(table, storable(target, rows), position).await?;
-            params.progress.add(count);
-        }
+        target.write(table, storable(target, rows), &position, &next).await?;
+        position = next.clone();
+        params.progress.add(count);
     }
-    Ok(())
-}
-
-/// Compares what both stores hold: how many rows each table has, and a checksum of them, whatever their order.
-async fn verify(params: &MoveParams<'_>, source: &mut dyn TransferEnd, target: &mut dyn TransferEnd) -> Result<()> {
-    let (_, _, total) = params.progress.now();
-    params.progress.begin(Phase::Verifying, 0, total.saturating_mul(2));
-    let normal = target.lacks_nul();
-    let before = sums(params, source, normal).await?;
-    let after = sums(params, target, normal).await?;
-    let Some((table, old)) = before.iter().find(|(table, sum)| after.get(*table) != Some(*sum)) else {
-        return Ok(());
-    };
-    let new = after.get(table).copied().unwrap_or_default();
-    let message = format!(
-        "what was copied is not the same: `{table}` has {} rows in {} and {} in {}{}; the old store is whole. Give the move up with \
-         `ductape move --give-up`, delete what was copied, and begin again",
-        old.rows,
-        params.from.label(),
-        new.rows,
-        params.to.label(),
-        if old.rows == new.rows {
-            ", with other contents"
-        } else {
-            ""
-        },
-    );
-    Err(Error::new(ErrorCode::StoreError, message))
-}
-
-/// Rows, and the sum of their digests.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Sum {
-    rows: u64,
-    digest: u128,
-}
-
-async fn sums(params: &MoveParams<'_>, end: &mut dyn TransferEnd, normal: bool) -> Result<BTreeMap<&'static str, Sum>> {
-    let mut sums: BTreeMap<&'static str, Sum> = BTreeMap::new();
-    for table in TABLES {
-        let mut after = Vec::new();
-        loop {
-            let rows = end.rows(table, &after).await?;
-            let Some(last) = rows.last() else { break };
-            after = table.key_of(last);
-            params.progress.add(rows.len());
-            let sum = sums.entry(table.becomes).or_default();
-            for row in rows {
-                let row = if normal { without_nul(row) } else { row };
-                sum.rows += 1;
-                sum.digest = sum.digest.wrapping_add(digest(&row));
-            }
-        }
-    }
-    Ok(sums)
-}
-
-fn digest(row: &[Cell]) -> u128 {
-    let mut context = Context::new(&SHA256);
-    for cell in row {
-        match cell {
-            Cell::Null => context.update(&[0]),
-            Cell::Integer(number) => {
-                context.update(&[1]);
-                context.update(&number.to_le_bytes());
-            }
-            Cell::Text(text) => {
-                context.update(&[2]);
-                context.update(&text.len().to_le_bytes());
-                context.update(text.as_bytes());
-            }
-        }
-    }
-    let digest = context.finish();
-    let half: [u8; 16] = digest.as_ref().first_chunk().copied().unwrap_or_default();
-    u128::from_le_bytes(half)
+    Ok(position)
 }
 
 fn storable(target: &dyn TransferEnd, rows: Vec<Row>) -> Vec<Row> {
@@ -430,25 +417,7 @@ fn storable(target: &dyn TransferEnd, rows: Vec<Row>) -> Vec<Row> {
     rows.into_iter().map(without_nul).collect()
 }
 
-/// The row as a store has it that cannot keep U+0000.
-fn without_nul(mut row: Row) -> Row {
-    for cell in &mut row {
-        if let Cell::Text(text) = cell
-            && text.contains('\0')
-        {
-            *text = text.replace('\0', "\u{fffd}").into();
-        }
-    }
-    row
-}
-
-/// Says in the old store that all is in the new one, which takes work.
-async fn finish(source: &mut dyn TransferEnd, record: &Record, resumed: bool) -> Result<TransferReport> {
-    let done = Record {
-        done: true,
-        ..record.clone()
-    };
-    source.remember(&done, false).await?;
+async fn report(source: &mut dyn TransferEnd, resumed: bool) -> Result<TransferReport> {
     let counts = counts(source).await?;
     Ok(TransferReport {
         rows: counts.values().sum(),

@@ -5,8 +5,11 @@
 //! what has been written is in the new store together with the place where reading goes on, so that a move that was interrupted
 //! anywhere goes on with the same call. `docs/design/move.md` has the reasons.
 
+mod comparing;
 mod copying;
 mod tables;
+#[cfg(test)]
+mod tests;
 
 pub use copying::{MoveParams, TransferPlan, TransferReport, TransferStage, give_up, plan, transfer};
 
@@ -45,7 +48,7 @@ pub struct Record {
     pub role: Role,
     /// The other end, without anything secret.
     pub peer: String,
-    /// Whether the rows are all there and the new store has been opened.
+    /// Of the new store: it has been opened. Of the old one: all rows are in the new one, which is opened next.
     pub done: bool,
     /// Nobody goes on with what has been copied.
     #[serde(default)]
@@ -63,6 +66,17 @@ impl Record {
     pub fn to_text(&self) -> Result<String> {
         let unwritable = |error| Error::new(ErrorCode::StoreError, "a move cannot be written down").with_source(error);
         serde_json::to_string(self).map_err(unwritable)
+    }
+
+    /// Fails unless this is what the store remembers now.
+    pub fn expect(&self, found: Option<&Self>) -> Result<()> {
+        if found == Some(self) {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorCode::Conflict,
+            "another process goes on with this move, or has given it up; see what has become of it before you begin it again",
+        ))
     }
 
     /// What is told to whoever wants to work with a store that is closed by this.
@@ -114,7 +128,7 @@ pub trait TransferEnd: Send {
     /// itself but [`OWN_MARKS`].
     ///
     /// # Errors
-    /// `STORE_ERROR` when a process is registered or has a claim; nothing is changed then.
+    /// `STORE_ERROR` when it is closed already, or a process is registered or has a claim; nothing is changed then.
     async fn close_for(&mut self, record: &Record) -> Result<()>;
 
     /// Rows of a table, as [`TransferEnd::rows`] will tell them.
@@ -123,17 +137,26 @@ pub trait TransferEnd: Send {
     /// Some rows, from behind the key `after` on, in the order of keys; none: there are no more.
     async fn rows(&mut self, table: &'static Table, after: &[Cell]) -> Result<Vec<Row>>;
 
-    /// Writes rows of `table` where they belong, and the record.
-    async fn write(&mut self, table: &'static Table, rows: Vec<Row>, record: &Record) -> Result<()>;
+    /// Writes rows of `table` where they belong, and `after` in place of the record `before`.
+    ///
+    /// # Errors
+    /// `CONFLICT` when the store remembers something else: another process goes on with the move, or has given it up.
+    async fn write(&mut self, table: &'static Table, rows: Vec<Row>, before: &Record, after: &Record) -> Result<()>;
 
     /// The highest numbers that were given.
     async fn numbers(&mut self) -> Result<Numbers>;
 
-    /// Takes work from now on; no number up to those is given again.
-    async fn open_with(&mut self, numbers: Numbers, record: &Record) -> Result<()>;
+    /// Takes work from now on, and remembers `after` in place of `before`; no number up to those is given again.
+    ///
+    /// # Errors
+    /// As of [`TransferEnd::write`].
+    async fn open_with(&mut self, numbers: Numbers, before: &Record, after: &Record) -> Result<()>;
 
-    /// Changes what is remembered, and nothing else; `reopen`: the store takes work again.
-    async fn remember(&mut self, record: &Record, reopen: bool) -> Result<()>;
+    /// Remembers `after` in place of `before`; `None`: forgets the move, and takes work again.
+    ///
+    /// # Errors
+    /// As of [`TransferEnd::write`].
+    async fn remember(&mut self, before: &Record, after: Option<&Record>) -> Result<()>;
 }
 
 /// A store that may be an end of a move: how it is called, and how it is opened.

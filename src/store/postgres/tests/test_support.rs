@@ -83,7 +83,7 @@ impl Schema {
         Address::parse(&self.url_with("")).unwrap()
     }
 
-    pub(super) async fn open(&self) -> Arc<PostgresStore> {
+    pub(crate) async fn open(&self) -> Arc<PostgresStore> {
         PostgresStore::open(PostgresConfig::new(self.address())).await.unwrap()
     }
 
