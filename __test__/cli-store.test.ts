@@ -105,13 +105,14 @@ describe('top', () => {
       'SCHEDULED',
       'PAUSED',
       'FAILED',
+      'FAILING',
       'COMPLETED',
       'COMPLETED/S',
       'FAILED/S',
       'PROCESSES',
     ]);
     expect(lines).toHaveLength(3);
-    expect(lines[1]?.slice(1)).toEqual(['0', '1', '1', '0', '1', '0', '0.0', '0.0', '0']);
+    expect(lines[1]?.slice(1)).toEqual(['0', '1', '1', '0', '1', '0', '0', '0.0', '0.0', '0']);
     expect(await command(['top', '--count', '0'], { store })).toMatchObject({ code: 2 });
   });
 

@@ -219,8 +219,6 @@ describe('ductape move', () => {
     const again = await command(['move', from, to, '--yes', '--json']);
     const absent = await command(['move', 'sqlite:/nowhere/jobs.db', to, '--yes']);
     expect([absent.code, absent.stderr]).toEqual([1, expect.stringMatching(/FROM: there is no store at/)]);
-    const absent = await command(['move', 'sqlite:/nowhere/jobs.db', to, '--yes']);
-    expect([absent.code, absent.stderr]).toEqual([1, expect.stringMatching(/FROM: there is no store at/)]);
     expect([again.code, JSON.parse(again.stdout)]).toEqual([
       0,
       expect.objectContaining({ status: 'moved', resumed: true, jobs: 68 }),

@@ -40,7 +40,10 @@ async function storeFindings(context, store, file) {
       found.push(...(await diagnosis.webhookFindings(ductape)));
       if (file !== undefined) found.push(...(await diagnosis.dataFindings(ductape, file, values.data)));
     };
-    await withStore(context, look, { options: { storeTimeout: LOCK_WAIT_MS, logger: keepingLogger(warned) } });
+    await withStore(context, look, {
+      anySchema: true,
+      options: { storeTimeout: LOCK_WAIT_MS, logger: keepingLogger(warned) },
+    });
   } catch (error) {
     if (exitCodeOf(error) === EXIT.USAGE) throw error;
     const { message, remedy } = described(error);

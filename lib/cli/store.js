@@ -80,15 +80,16 @@ const noteLogger = (out) => ({
 
 /**
  * Calls `act(ductape)` with an instance that neither works nor deletes, and closes it. `mayCreate`: a store that is not there is
- * made; `options` come before those of the config.
+ * made; `anySchema`: nor is a schema of PostgreSQL looked for; `options`
+ * come before those of the config.
  */
-async function withStore({ values, env, out }, act, { mayCreate = false, options = {} } = {}) {
+async function withStore({ values, env, out }, act, { mayCreate = false, anySchema = mayCreate, options = {} } = {}) {
   const config = await loadConfig(values, env);
   const store = storeName(values, config, env);
   checkStore(store, mayCreate);
   const look = async (ductape) => {
     // With the first job a schema would be made: a typing error must not look like an empty store.
-    if (!mayCreate && storeFile(store) === undefined) await checkSchema(ductape, store);
+    if (!anySchema && storeFile(store) === undefined) await checkSchema(ductape, store);
     return act(ductape);
   };
   return withInstance({ logger: noteLogger(out), ...config, ...options, ...storeOption(values, config) }, look);
