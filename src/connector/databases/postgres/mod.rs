@@ -7,12 +7,14 @@ mod address;
 mod cell;
 mod failure;
 mod param;
+mod pooled;
 
 use self::address::Address;
 use self::cell::Cell;
 use self::failure::failure;
 use self::param::Param;
-use super::backend::{Backend, first_word, leaves_session_unchanged};
+use self::pooled::refuse_settings;
+use super::backend::{Backend, leaves_session_unchanged};
 use super::dialect::Dialect;
 use super::name::Table;
 use super::plan::{Plan, Statement};
@@ -187,7 +189,9 @@ impl Backend for Postgres {
 
     async fn run(&self, plan: Plan, timeout: Duration) -> Result<Outcome, Failure> {
         if self.pooled && plan.raw {
-            refuse_settings(&plan)?;
+            for statement in &plan.statements {
+                refuse_settings(&statement.sql)?;
+            }
         }
         let mut leased = self.lease_session().await?;
         leased.busy = true;
@@ -257,30 +261,6 @@ async fn reset(leased: &mut LeasedSession) -> bool {
     session.timeout = 0;
     let done = tokio::time::timeout(RESET_TIMEOUT, session.client.batch_execute(RESET)).await;
     matches!(done, Ok(Ok(())))
-}
-
-/// Through a pooler, settings of a session would reach others.
-fn refuse_settings(plan: &Plan) -> Result<(), Failure> {
-    const REFUSED: [&str; 8] = [
-        "set",
-        "reset",
-        "discard",
-        "listen",
-        "unlisten",
-        "prepare",
-        "deallocate",
-        "load",
-    ];
-    for statement in &plan.statements {
-        let word = first_word(&statement.sql);
-        if REFUSED.contains(&&*word) {
-            return Err(Failure::invalid(format!(
-                "PostgreSQL: {} would reach other clients of the pooler; it is not for jobs with `pgbouncer=true`",
-                word.to_uppercase()
-            )));
-        }
-    }
-    Ok(())
 }
 
 /// Runs all statements through a pooler: in a transaction, which has one server connection, with nothing left on it. Also

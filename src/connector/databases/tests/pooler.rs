@@ -105,9 +105,20 @@ async fn nothing_of_a_job_is_left_on_a_connection_of_a_pooler() {
     for _ in 0..8 {
         pooled.run("find", r#""where":{"mood":"good"}"#).await.unwrap();
     }
-    for sql in ["SET statement_timeout = 1", "RESET ALL", "DEALLOCATE ALL"] {
+    for sql in [
+        "SET statement_timeout = 1",
+        "RESET ALL",
+        "DEALLOCATE ALL",
+        "/* x */ SET statement_timeout = 1",
+        "-- c\\nSET statement_timeout = 1",
+        "; /**/RESET ALL",
+        "DECLARE c CURSOR WITH HOLD FOR SELECT 1",
+        "CREATE TEMP TABLE left_over (n int)",
+        "BEGIN",
+        "COMMIT",
+    ] {
         let refused = run(&pooled.connector, "raw", &format!(r#"{{"sql":"{sql}"}}"#)).await;
-        assert!(refused.unwrap_err().message.contains("pgbouncer=true"));
+        assert!(refused.unwrap_err().message.contains("pgbouncer=true"), "{sql}");
     }
     let url = pooled.url.split('?').next().unwrap();
     for _ in 0..4 {
