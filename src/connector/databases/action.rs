@@ -5,9 +5,11 @@
 
 mod check;
 mod fill;
+mod given;
 
 pub(super) use self::check::check;
 use self::fill::{Values, bind_sql, fill, fill_optional, names};
+use self::given::reject_unused;
 use super::dialect::Dialect;
 use super::json::Json;
 use super::operation::{Operation, Raw};
@@ -16,7 +18,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::connector::Failure;
 use crate::engine::inputs::ExpressionResolver;
 use crate::resources::{ActionVerb, DatabaseAction, Text};
-use crate::text::spelling::{suggestion, truncated};
+use crate::text::spelling::truncated;
 
 /// The texts of an action with its secrets and expressions resolved.
 pub(super) struct Templates {
@@ -73,6 +75,9 @@ impl Templates {
 
 /// Parts that the input of a job may have beside values.
 const PARTS: [&str; 3] = ["query", "data", "filter"];
+/// The order in which they are searched for a value of a filter, and of everything else.
+const OF_FILTERS: [&str; 3] = ["filter", "query", "data"];
+const OF_DATA: [&str; 3] = ["data", "query", "filter"];
 /// Members whose placeholders need no value.
 const OPTIONAL: [&str; 5] = ["limit", "offset", "orderBy", "select", "fields"];
 /// Members of the templates that describe a whole operation.
@@ -132,6 +137,12 @@ impl<'a> Input<'a> {
             .filter(|json| !matches!(json.value(), Json::Null))
     }
 
+    /// The part that is the filter of an action without one, and its name.
+    fn filter(&self) -> Option<(&'static str, &'a Json)> {
+        let part = |name: &'static str| self.part(name).map(|filter| (name, filter));
+        part("filter").or_else(|| part("query"))
+    }
+
     /// Looks values up in the parts in this order, then in the input, then in the defaults.
     fn values(&self, order: [&'static str; 3], templates: &'a Templates, checking: bool) -> Values<'a> {
         let part = |name: &'static str| self.parts.iter().find(|(part, _)| *part == name).copied();
@@ -152,7 +163,7 @@ pub(super) fn operation(
     context: ReadContext<'_>,
 ) -> Result<Operation, Failure> {
     let input = Input::read(input)?;
-    reject_unused(&input, templates)?;
+    reject_unused(action, templates, &input)?;
     match assembled(action, templates, &input, context, false)? {
         Assembled::Sql(raw) => Ok(Operation::Raw(raw)),
         Assembled::Request(request) => request
@@ -211,31 +222,6 @@ impl Request<'_> {
     }
 }
 
-/// Refuses members of an input that no placeholder names, and that are no part either.
-fn reject_unused(input: &Input<'_>, templates: &Templates) -> Result<(), Failure> {
-    let mut known: Vec<&str> = PARTS.to_vec();
-    let options = templates.options.iter().map(|(_, option)| option);
-    let texts = [&templates.template, &templates.filter].into_iter().flatten();
-    for template in texts.chain(options) {
-        names(template, &mut |name| {
-            known.push(name.split_once('.').map_or(name, |(first, _)| first));
-            known.push(name);
-        });
-    }
-    match input.all.iter().find(|(key, _)| !known.contains(&&**key)) {
-        Some((key, _)) => {
-            known.sort_unstable();
-            known.dedup();
-            Err(Failure::invalid(format!(
-                "input.{}: the action has no such placeholder; {}",
-                truncated(key),
-                suggestion(key, &known)
-            )))
-        }
-        None => Ok(()),
-    }
-}
-
 fn assembled<'a>(
     action: &'a DatabaseAction,
     templates: &Templates,
@@ -243,7 +229,7 @@ fn assembled<'a>(
     context: ReadContext<'a>,
     checking: bool,
 ) -> Result<Assembled<'a>, Failure> {
-    let values = input.values(["data", "query", "filter"], templates, checking);
+    let values = input.values(OF_DATA, templates, checking);
     if action.verb == ActionVerb::RawSql {
         if !context.dialect.raw_is_text() {
             return Err(Failure::invalid(format!(
@@ -257,7 +243,7 @@ fn assembled<'a>(
             params,
         }));
     }
-    let for_filter = input.values(["filter", "query", "data"], templates, checking);
+    let for_filter = input.values(OF_FILTERS, templates, checking);
     let mut request: Vec<(Box<str>, Json)> = Vec::new();
     let named = named(action.verb, templates.template.as_ref())?;
     let members = match named {
@@ -277,20 +263,15 @@ fn assembled<'a>(
         };
         request.extend(filled.map(|filled| (name.into(), filled)));
     }
-    let takes_filter = !matches!(action.verb, ActionVerb::Insert | ActionVerb::Upsert);
-    if takes_filter {
+    if takes_filter(action.verb) {
         let filter = match &templates.filter {
             Some(template) => Some(fill(filter_in(template, named.is_some()), &for_filter)?),
             None if request.iter().any(|(name, _)| **name == *"where") => None,
-            None => input.part("filter").or_else(|| input.part("query")).cloned(),
+            None => input.filter().map(|(_, filter)| filter.clone()),
         };
         request.extend(filter.map(|filter| ("where".into(), filter)));
     }
-    let takes_data = matches!(
-        action.verb,
-        ActionVerb::Insert | ActionVerb::Update | ActionVerb::Upsert
-    );
-    if takes_data && templates.template.is_none() {
+    if takes_data(action.verb) && templates.template.is_none() {
         let data = input.part("data");
         request.extend(data.map(|data| ("data".into(), data.marked())));
     }
@@ -309,6 +290,14 @@ fn assembled<'a>(
         members: request,
         context,
     }))
+}
+
+fn takes_filter(verb: ActionVerb) -> bool {
+    !matches!(verb, ActionVerb::Insert | ActionVerb::Upsert | ActionVerb::RawSql)
+}
+
+fn takes_data(verb: ActionVerb) -> bool {
+    matches!(verb, ActionVerb::Insert | ActionVerb::Update | ActionVerb::Upsert)
 }
 
 /// A member of an operation's input.

@@ -19,22 +19,33 @@ pub(super) struct Values<'a> {
     pub(super) checking: bool,
 }
 
-impl Values<'_> {
+/// Where a job gives a value: the part, unless it is beside the parts, and the name of the member.
+pub(super) type Place<'a> = (Option<&'static str>, &'a str);
+
+impl<'a> Values<'a> {
     /// Looks up a placeholder by its name: `name`, `a.b`, or `data.name` for a value of that part. `None`: there is no value.
     pub(super) fn find(&self, placeholder: &str) -> Option<Json> {
         if self.checking {
             return Some(Json::Any);
         }
         let name = Placeholder::name_in(placeholder);
-        let of_part = self.parts.iter().find_map(|(part, json)| {
-            let rest = name.strip_prefix(part)?.strip_prefix('.')?;
-            value_at(members(json)?, rest)
-        });
-        let found = of_part
-            .or_else(|| self.parts.iter().find_map(|(_, json)| value_at(members(json)?, name)))
-            .or_else(|| value_at(self.flat, name))
+        let found = self
+            .given(name)
+            .map(|(_, value)| value)
             .or_else(|| value_at(members(self.defaults?)?, name));
         found.cloned()
+    }
+
+    /// The value that a job gives for a name, and where.
+    pub(super) fn given(&self, name: &str) -> Option<(Place<'a>, &'a Json)> {
+        let of_part = self.parts.iter().find_map(|(part, json)| {
+            let rest = name.strip_prefix(part)?.strip_prefix('.')?;
+            placed_at(Some(part), members(json)?, rest)
+        });
+        let within = |(part, json): &(&'static str, &'a Json)| placed_at(Some(part), members(json)?, name);
+        of_part
+            .or_else(|| self.parts.iter().find_map(within))
+            .or_else(|| placed_at(None, self.flat, name))
     }
 
     /// The same for one that must have a value, which is what the placeholder says.
@@ -56,7 +67,7 @@ impl Values<'_> {
     }
 }
 
-fn members(json: &Json) -> Option<&[(Box<str>, Json)]> {
+pub(super) fn members(json: &Json) -> Option<&[(Box<str>, Json)]> {
     match json.value() {
         Json::Map(entries) => Some(entries),
         _ => None,
@@ -64,12 +75,21 @@ fn members(json: &Json) -> Option<&[(Box<str>, Json)]> {
 }
 
 pub(super) fn value_at<'j>(entries: &'j [(Box<str>, Json)], path: &str) -> Option<&'j Json> {
-    if let Some((_, value)) = entries.iter().find(|(key, _)| **key == *path) {
-        return Some(value);
+    placed_at(None, entries, path).map(|(_, value)| value)
+}
+
+/// The same with its place.
+fn placed_at<'j>(
+    part: Option<&'static str>,
+    entries: &'j [(Box<str>, Json)],
+    path: &str,
+) -> Option<(Place<'j>, &'j Json)> {
+    if let Some((key, value)) = entries.iter().find(|(key, _)| **key == *path) {
+        return Some(((part, key), value));
     }
     let (first, rest) = path.split_once('.')?;
-    let (_, value) = entries.iter().find(|(key, _)| **key == *first)?;
-    value_at(members(value)?, rest)
+    let (key, value) = entries.iter().find(|(key, _)| **key == *first)?;
+    Some(((part, key), value_at(members(value)?, rest)?))
 }
 
 /// A part of a template: text, or a placeholder as it is written.

@@ -12,6 +12,7 @@ mod exactness;
 mod faults;
 mod filters;
 mod includes;
+mod given;
 mod injection;
 #[cfg(feature = "mongodb")]
 mod mongodb;
