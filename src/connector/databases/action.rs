@@ -6,6 +6,7 @@
 mod check;
 mod fill;
 mod given;
+mod parameters;
 
 pub(super) use self::check::check;
 use self::fill::{Values, bind_sql, fill, fill_optional, names};

@@ -2,16 +2,18 @@
 //!
 //! Invariant: a problem that follows from another one is not told.
 
-use super::fill::{placeholders, value_at};
+use super::fill::{names, placeholders, value_at};
+use super::parameters::Parameters;
 use super::{Assembled, Input, Request, Templates, assembled, members, named};
 use crate::connector::Failure;
 use crate::connector::databases::definition::{self, Refused};
+use crate::connector::databases::dialect::Dialect;
 use crate::connector::databases::filter;
 use crate::connector::databases::json::Json;
 use crate::connector::databases::operation::Operation;
 use crate::connector::databases::request::ReadContext;
-use crate::resources::{DatabaseAction, Placeholder};
-use crate::text::spelling::truncated;
+use crate::resources::{ActionVerb, DatabaseAction, Placeholder};
+use crate::text::spelling::{suggestion, truncated};
 
 /// The path of a member of the action, empty for the action itself, and what is wrong there.
 pub(in crate::connector::databases) type Problem = (String, String);
@@ -23,6 +25,11 @@ pub(in crate::connector::databases) fn check(action: &DatabaseAction, context: R
         Err(failure) => return vec![(String::new(), failure.message)],
     };
     let mut found = wrong_defaults(&templates);
+    found.extend(unknown_defaults(&templates));
+    found.extend(without_effect(action));
+    if action.verb == ActionVerb::RawSql && context.dialect.raw_is_text() {
+        found.extend(wrong_parameters(templates.template.as_ref(), context.dialect));
+    }
     // What the job gives in place of a template.
     let filter = any_filter();
     let input = Input {
@@ -44,6 +51,96 @@ pub(in crate::connector::databases) fn check(action: &DatabaseAction, context: R
 /// A filter that is sound on every database.
 fn any_filter() -> Json {
     Json::Map(vec![("id".into(), Json::Any)])
+}
+
+/// Defaults that no placeholder takes.
+fn unknown_defaults(templates: &Templates) -> Vec<Problem> {
+    let Some(Json::Map(defaults)) = &templates.defaults else {
+        return Vec::new();
+    };
+    let options = templates.options.iter().map(|(_, option)| option);
+    let texts = [&templates.template, &templates.filter].into_iter().flatten();
+    let mut known: Vec<&str> = Vec::new();
+    for template in texts.chain(options) {
+        names(template, &mut |name| known.push(name));
+    }
+    known.sort_unstable();
+    known.dedup();
+    let is_taken = |key: &str| {
+        let mut names = known.iter();
+        names.any(|name| *name == key || name.split_once('.').is_some_and(|(first, _)| first == key))
+    };
+    let unknown = defaults.iter().filter(|(key, _)| !is_taken(key));
+    unknown
+        .map(|(key, _)| {
+            let said = match known.as_slice() {
+                [] => "it has none".to_owned(),
+                known => suggestion(key, known),
+            };
+            let why = format!("the action has no such placeholder; {said}");
+            (format!("defaults.{}", truncated(key)), why)
+        })
+        .collect()
+}
+
+/// Members of the action that its operation does not have.
+fn without_effect(action: &DatabaseAction) -> Vec<Problem> {
+    let mut found = Vec::new();
+    let (filter, others) = match action.verb {
+        ActionVerb::RawSql => (
+            Some("RAW_SQL has no filter; write it into the SQL, with {{…}} for values"),
+            true,
+        ),
+        ActionVerb::Insert => (Some("INSERT has no filter"), false),
+        ActionVerb::Upsert => (Some("UPSERT has no filter; it finds a row by `conflictColumns`"), false),
+        _ => (None, false),
+    };
+    if let (Some(why), Some(_)) = (filter, &action.filter) {
+        found.push(("filterTemplate".to_owned(), why.to_owned()));
+    }
+    if others {
+        let why = "RAW_SQL has none; write it into the SQL";
+        found.extend(
+            action
+                .options
+                .iter()
+                .map(|(name, _)| (name.to_string(), why.to_owned())),
+        );
+    }
+    found
+}
+
+/// Parameters of SQL that no values are bound to, or not that many.
+fn wrong_parameters(template: Option<&Json>, dialect: Dialect) -> Option<Problem> {
+    let member = |name: &str| match template {
+        Some(Json::Map(entries)) => entries.iter().find(|(key, _)| **key == *name).map(|(_, value)| value),
+        _ => None,
+    };
+    let (place, text) = match template {
+        Some(Json::Map(_)) => ("template.query", member("query")),
+        text => ("template", text),
+    };
+    let text = text.and_then(Json::as_text).unwrap_or_default();
+    let found = Parameters::of(text, dialect);
+    let takes = match found.count {
+        1 => "1 parameter".to_owned(),
+        count => format!("{count} parameters"),
+    };
+    let Some(params) = member("params") else {
+        let why = match (found.are_none(), text.contains("{{")) {
+            (true, _) => return None,
+            (false, true) => "has parameters of its own beside {{…}}; use one of them",
+            (false, false) => "has parameters, and nothing is bound to them; write {{name}}, or give { query, params }",
+        };
+        return Some((place.to_owned(), why.to_owned()));
+    };
+    match params {
+        Json::List(values) if !found.are_named && values.len() != found.count => Some((
+            "template.params".to_owned(),
+            format!("has {} values, and the SQL takes {takes}", values.len()),
+        )),
+        _ => None,
+    }
 }
 
 /// Defaults that their own placeholders forbid. What an expression will yield is not known.

@@ -20,7 +20,12 @@ pub(super) fn defined(
         verb,
         template: template.map(Into::into),
         filter: filter.map(Into::into),
-        defaults: Some(r#"{"state":"new"}"#.into()),
+        defaults: [template, filter]
+            .into_iter()
+            .flatten()
+            .chain(options.iter().map(|(_, text)| *text))
+            .any(|text| text.contains("{{state"))
+            .then(|| r#"{"state":"new"}"#.into()),
         options: options
             .iter()
             .map(|(name, text)| ((*name).into(), (*text).into()))

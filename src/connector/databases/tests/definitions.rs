@@ -26,7 +26,7 @@ pub(super) fn checked(action: DatabaseAction) -> Result<(), String> {
 }
 
 /// The same on another type of database.
-fn checked_on(kind: DatabaseKind, action: DatabaseAction) -> Result<(), String> {
+pub(super) fn checked_on(kind: DatabaseKind, action: DatabaseAction) -> Result<(), String> {
     // Some take no name of one letter.
     let action = DatabaseAction {
         table: Some("items".into()),
@@ -369,5 +369,109 @@ fn every_problem_of_an_action_is_told_at_its_path() {
     let said = all_of(DatabaseKind::Sqlite, action);
     for path in ["filterTemplate: $regex", "template.a: $rename", "returning: "] {
         assert!(said.iter().any(|problem| problem.contains(path)), "{path}: {said:?}");
+    }
+}
+
+#[test]
+fn what_has_no_effect_is_refused_by_the_constructor() {
+    use ActionVerb::{Insert, Query, RawSql, Upsert};
+    let row = Some(r#"{"id":"{{id}}"}"#);
+    let sql = Some(r#""SELECT {{a}}""#);
+    let filter = Some(r#"{"id":1}"#);
+    let keys = ("conflictColumns", r#"["id"]"#);
+    for (verb, template, filter, options, said) in [
+        (RawSql, sql, None, &[("limit", "5")][..], "limit: RAW_SQL has none"),
+        (
+            RawSql,
+            sql,
+            None,
+            &[("orderBy", r#""id""#)],
+            "orderBy: RAW_SQL has none",
+        ),
+        (RawSql, sql, filter, &[], "filterTemplate: RAW_SQL has no filter"),
+        (Insert, row, filter, &[], "filterTemplate: INSERT has no filter"),
+        (Upsert, row, filter, &[keys], "filterTemplate: UPSERT has no filter"),
+    ] {
+        let problems = all_of(DatabaseKind::Sqlite, defined(verb, template, filter, options));
+        assert!(
+            matches!(problems.as_slice(), [only] if only.contains(said)),
+            "{verb:?} {options:?}: {problems:?}"
+        );
+    }
+    let action = DatabaseAction {
+        defaults: Some(r#"{"stat":"new","of":{"n":1},"data":{"m":1},"other":null}"#.into()),
+        ..defined(
+            Query,
+            Some(r#"{"where":{"a":"{{state}}","n":"{{of.n}}","m":"{{data.m}}"}}"#),
+            None,
+            &[],
+        )
+    };
+    let problems = all_of(DatabaseKind::Sqlite, action);
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    for said in [
+        "defaults.stat: the action has no such placeholder; did you mean `state`?",
+        "defaults.other: the action has no such placeholder; known are data.m, of.n, state",
+    ] {
+        assert!(problems.iter().any(|problem| problem.contains(said)), "{problems:?}");
+    }
+}
+
+#[test]
+fn parameters_of_sql_without_their_values_are_refused_by_the_constructor() {
+    use DatabaseKind::{Mysql, Postgresql, Sqlite};
+    for (kind, template, said) in [
+        (
+            Postgresql,
+            r#""SELECT $1, {{a}}""#,
+            Some("template: has parameters of its own beside"),
+        ),
+        (
+            Mysql,
+            r#""SELECT ?, {{a}}""#,
+            Some("template: has parameters of its own beside"),
+        ),
+        (
+            Sqlite,
+            r#""SELECT :b, {{a}}""#,
+            Some("template: has parameters of its own beside"),
+        ),
+        (
+            Postgresql,
+            r#""SELECT $1""#,
+            Some("template: has parameters, and nothing is bound"),
+        ),
+        (
+            Sqlite,
+            r#"{"query":"SELECT ?"}"#,
+            Some("template.query: has parameters, and nothing is bound"),
+        ),
+        (
+            Postgresql,
+            r#"{"query":"SELECT $1, $2","params":["{{a}}"]}"#,
+            Some("template.params: has 1 values, and the SQL takes 2 parameters"),
+        ),
+        (
+            Mysql,
+            r#"{"query":"SELECT ?","params":[1,2]}"#,
+            Some("template.params: has 2 values, and the SQL takes 1 parameter"),
+        ),
+        (
+            Postgresql,
+            r#"{"query":"SELECT $1, $1, '$2'","params":["{{a}}"]}"#,
+            None,
+        ),
+        (Postgresql, r#""SELECT j ? 'a', {{a}}""#, None),
+        (Sqlite, r#"{"query":"SELECT ?2, ?1","params":[1,2]}"#, None),
+        (Mysql, r#"{"query":"SELECT ?","params":"{{all}}"}"#, None),
+    ] {
+        let problems = all_of(kind, defined(ActionVerb::RawSql, Some(template), None, &[]));
+        match said {
+            None => assert!(problems.is_empty(), "{template}: {problems:?}"),
+            Some(said) => assert!(
+                problems.iter().any(|problem| problem.contains(said)),
+                "{template}: {problems:?}"
+            ),
+        }
     }
 }
