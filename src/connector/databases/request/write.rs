@@ -70,10 +70,14 @@ impl InputFields<'_> {
 
     pub(super) fn insert(&self, several: Option<bool>) -> Result<Operation, Failure> {
         self.reject_unknown_fields(&[&TABLE, &DATA, &ON_CONFLICT, &["returning"]])?;
+        let (rows, conflict) = (self.rows(several)?, self.conflict(false)?);
+        if let Some(conflict) = &conflict {
+            self.check_updated(&rows, conflict)?;
+        }
         Ok(Operation::Insert(Insert {
             table: self.table()?,
-            rows: self.rows(several)?,
-            conflict: self.conflict(false)?,
+            rows,
+            conflict,
             returning: self.returning()?,
         }))
     }
@@ -88,6 +92,12 @@ impl InputFields<'_> {
             &["updateColumns", "returning"],
         ])?;
         let mut rows = self.rows(None)?;
+        if self.get(&ON_CONFLICT)?.is_some() && self.get(&CONFLICT_COLUMNS)?.or(self.get(&["updateColumns"])?).is_some()
+        {
+            return Err(Failure::invalid(
+                "input.onConflict: says what conflictColumns and updateColumns say; give one or the other",
+            ));
+        }
         let conflict = match self.get(&FILTER)? {
             Some(_) => self.conflict_by_filter(&mut rows)?,
             None => self.conflict(true)?,
@@ -107,12 +117,50 @@ impl InputFields<'_> {
                 )));
             }
         }
+        self.check_updated(&rows, &conflict)?;
         Ok(Operation::Insert(Insert {
             table: self.table()?,
             rows,
             conflict: Some(conflict),
             returning: self.returning()?,
         }))
+    }
+
+    /// Refuses to update a column to a value that a row does not have: databases would erase it.
+    fn check_updated(&self, rows: &[Row], conflict: &Conflict) -> Result<(), Failure> {
+        let ConflictAction::Update(columns) = &conflict.action else {
+            return Ok(());
+        };
+        let lacks = |row: &Row| {
+            columns
+                .iter()
+                .find(|column| !row.iter().any(|(name, _)| name == *column))
+        };
+        let Some(missing) = rows.iter().find_map(lacks) else {
+            return Ok(());
+        };
+        let member = match self.get(&ON_CONFLICT)? {
+            Some(_) => "onConflict.update",
+            None => "updateColumns",
+        };
+        Err(Failure::invalid(format!(
+            "input.{member}: names '{}', which data {}",
+            truncated(missing),
+            if rows.len() > 1 {
+                "lacks in one of its rows"
+            } else {
+                "lacks"
+            }
+        )))
+    }
+
+    /// What becomes of an existing row; of no columns at all it keeps what it has.
+    fn updated(columns: Option<Vec<Box<str>>>) -> ConflictAction {
+        match columns {
+            Some(columns) if columns.is_empty() => ConflictAction::Ignore,
+            Some(columns) => ConflictAction::Update(columns),
+            None => ConflictAction::UpdateGiven,
+        }
     }
 
     /// `onConflict: { columns, action, update, where }`, or its parts beside the data.
@@ -145,8 +193,7 @@ impl InputFields<'_> {
                     "input.onConflict.update: has no meaning with `action: 'ignore'`",
                 ));
             }
-            (None | Some("update"), Some(columns)) => ConflictAction::Update(columns),
-            (None | Some("update"), None) => ConflictAction::UpdateGiven,
+            (None | Some("update"), columns) => Self::updated(columns),
             (Some(_), _) => {
                 return Err(Failure::invalid(
                     "input.onConflict.action: must be 'update' or 'ignore'",
@@ -171,10 +218,7 @@ impl InputFields<'_> {
         Ok(Some(Conflict {
             columns,
             filter: Filter::All(Vec::new()),
-            action: match self.column_list(&["updateColumns"])? {
-                Some(columns) => ConflictAction::Update(columns),
-                None => ConflictAction::UpdateGiven,
-            },
+            action: Self::updated(self.column_list(&["updateColumns"])?),
         }))
     }
 
@@ -200,8 +244,16 @@ impl InputFields<'_> {
                 return Err(several());
             };
             columns.push(name.clone());
-            if !row.iter().any(|(known, _)| known == name) {
-                row.push((name.clone(), value.clone()));
+            match row.iter().find(|(known, _)| known == name) {
+                None => row.push((name.clone(), value.clone())),
+                Some((_, given)) if is_same(given, value) => {}
+                Some(_) => {
+                    return Err(Failure::invalid(format!(
+                        "input.where.{}: has another value than input.data.{}; the key is one row's",
+                        truncated(name),
+                        truncated(name)
+                    )));
+                }
             }
         }
         if columns.is_empty() {
@@ -210,10 +262,7 @@ impl InputFields<'_> {
         Ok(Some(Conflict {
             columns,
             filter: Filter::All(Vec::new()),
-            action: match self.column_list(&["updateColumns"])? {
-                Some(columns) => ConflictAction::Update(columns),
-                None => ConflictAction::UpdateGiven,
-            },
+            action: Self::updated(self.column_list(&["updateColumns"])?),
         }))
     }
 
@@ -225,5 +274,14 @@ impl InputFields<'_> {
             one,
             returning: self.returning()?,
         }))
+    }
+}
+
+/// Whether two values of a key are one: also a number, and the same as text.
+fn is_same(one: &Json, other: &Json) -> bool {
+    match (one.value(), other.value()) {
+        (Json::Any, _) | (_, Json::Any) => true,
+        (Json::Number(one) | Json::Text(one), Json::Number(other) | Json::Text(other)) => one == other,
+        (one, other) => one == other,
     }
 }

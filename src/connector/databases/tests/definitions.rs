@@ -391,6 +391,13 @@ fn what_has_no_effect_is_refused_by_the_constructor() {
         (RawSql, sql, filter, &[], "filterTemplate: RAW_SQL has no filter"),
         (Insert, row, filter, &[], "filterTemplate: INSERT has no filter"),
         (Upsert, row, filter, &[keys], "filterTemplate: UPSERT has no filter"),
+        (
+            Upsert,
+            row,
+            None,
+            &[keys, ("updateColumns", r#"["n"]"#)],
+            "updateColumns: names 'n', which data lacks",
+        ),
     ] {
         let problems = all_of(DatabaseKind::Sqlite, defined(verb, template, filter, options));
         assert!(

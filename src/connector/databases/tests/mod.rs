@@ -4,6 +4,7 @@
 
 mod actions;
 mod changes;
+mod contradictions;
 mod definitions;
 mod documented;
 #[cfg(feature = "dynamodb")]
@@ -11,8 +12,8 @@ mod dynamodb;
 mod exactness;
 mod faults;
 mod filters;
-mod includes;
 mod given;
+mod includes;
 mod injection;
 #[cfg(feature = "mongodb")]
 mod mongodb;
