@@ -12,6 +12,8 @@ pub(super) const MARK: &str = "needs-numbers";
 /// Something that needs numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Guard {
+    /// The name of an aggregate in the result.
+    result: Option<Box<str>>,
     /// What needs them, with its place in the input: `input.column: sum of 'name'`.
     place: String,
     remedy: &'static str,
@@ -22,9 +24,10 @@ struct Guard {
 pub(super) struct Guards(Vec<Guard>);
 
 impl Guards {
-    /// A sum or an average of a column, and its number.
-    pub(super) fn add_aggregate(&mut self, place: &str, function: &str, column: &str) -> usize {
+    /// A sum or an average of a column, by its place in the input and its name in the result, and its number.
+    pub(super) fn add_aggregate(&mut self, (place, result): (&str, &str), function: &str, column: &str) -> usize {
         self.add(Guard {
+            result: Some(result.into()),
             place: format!("{place}: {function} of '{}'", truncated(column)),
             remedy: "keep numbers in a column of numbers, or convert them in SQL of your own (`raw`)",
         })
@@ -33,6 +36,7 @@ impl Guards {
     /// An operator of an update, and its number.
     pub(super) fn add_operator(&mut self, column: &str, operator: &str) -> usize {
         self.add(Guard {
+            result: None,
             place: format!("input.data.{}: {operator}", truncated(column)),
             remedy: "set such a value first, or take it away by $unset",
         })
@@ -66,6 +70,26 @@ impl Guards {
         Some(Self::told(self.0.get(number), found))
     }
 
+    /// The aggregate of this name in the result added up something of this type.
+    pub(super) fn result_refused(&self, result: &str, found: &str) -> Option<Failure> {
+        self.of_result(result).map(|guard| Self::told([guard], found))
+    }
+
+    /// Refuses infinity in the result, as which databases give a sum that is beyond the range of floating point numbers.
+    pub(super) fn check_sum(&self, result: &str, number: f64) -> Result<(), Failure> {
+        match self.of_result(result) {
+            Some(guard) if !number.is_finite() => Err(Failure::invalid(format!(
+                "{} is beyond the range of floating point numbers",
+                guard.place
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    fn of_result(&self, result: &str) -> Option<&Guard> {
+        self.0.iter().find(|guard| guard.result.as_deref() == Some(result))
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -89,7 +113,7 @@ mod tests {
     #[test]
     fn a_guard_that_failed_is_named_with_what_was_found() {
         let mut guards = Guards::default();
-        assert_eq!(guards.add_aggregate("input.column", "sum", "a"), 0);
+        assert_eq!(guards.add_aggregate(("input.column", "value"), "sum", "a"), 0);
         assert_eq!(guards.add_operator("b", "$inc"), 1);
         let said = |message: &str| guards.of_mark(message).map(|failure| failure.message);
         assert_eq!(

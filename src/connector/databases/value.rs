@@ -26,7 +26,14 @@ pub(super) enum Kind {
     /// 0 and 1.
     Bool,
     Text,
+    /// One or several words of a list, and whether some of these are numbers. MySQL and MariaDB, which take a number, and digits
+    /// that are no such word, for places in that list.
+    Choice {
+        of_numbers: bool,
+    },
     Bytes,
+    /// A year of MySQL and MariaDB, which guess the century of shorter ones.
+    Year,
     Date,
     Time,
     /// A timestamp.
@@ -45,8 +52,9 @@ impl Kind {
             Self::Any => "values of any type",
             Self::Integer | Self::Decimal | Self::ShortDecimal | Self::Float => "numbers",
             Self::Bool => "booleans",
-            Self::Text => "text",
+            Self::Text | Self::Choice { .. } => "text",
             Self::Bytes => "bytes",
+            Self::Year => "years",
             Self::Date => "dates",
             Self::Time => "times",
             Self::Timestamp | Self::Instant => "points in time",
@@ -188,7 +196,8 @@ impl BoundValue {
             Kind::Text | Kind::Decimal => Ok(Scalar::Text(text.to_owned())),
             Kind::ShortDecimal => self.short_decimal(text),
             Kind::Integer | Kind::Bool => self.whole(text),
-            Kind::Bytes | Kind::Time | Kind::List => Err(self.type_mismatch()),
+            Kind::Year => self.year(text),
+            Kind::Bytes | Kind::Time | Kind::List | Kind::Choice { .. } => Err(self.type_mismatch()),
             Kind::Float => numeric(text).ok_or_else(|| self.type_mismatch()),
             Kind::Any | Kind::Json => match numeric(text) {
                 Some(Scalar::Float(number)) if !is_kept(text, number) => Err(Failure::invalid(
@@ -211,11 +220,20 @@ impl BoundValue {
                 self.date(micros)
             }
             Kind::Integer | Kind::Bool => self.whole(text),
+            Kind::Year => self.year(text),
+            Kind::Choice { of_numbers: false } if numeric(text.trim()).is_some() => Err(self.type_mismatch()),
             Kind::ShortDecimal if numeric(text).is_some() => self.short_decimal(text),
             Kind::Decimal if numeric(text).is_some() => Ok(Scalar::Text(text.to_owned())),
             Kind::Float => numeric(text).ok_or_else(|| self.type_mismatch()),
             Kind::Decimal | Kind::ShortDecimal | Kind::Bytes | Kind::List => Err(self.type_mismatch()),
             _ => Ok(Scalar::Text(text.to_owned())),
+        }
+    }
+
+    fn year(&self, text: &str) -> Result<Scalar, Failure> {
+        match text.len() == 4 && !text.starts_with('-') && is_whole(text) {
+            true => self.whole(text),
+            false => Err(self.type_mismatch()),
         }
     }
 
@@ -260,6 +278,8 @@ impl BoundValue {
             Kind::Decimal | Kind::ShortDecimal | Kind::Float => "a number, as a number or as a string of digits",
             Kind::Bool => "true or false",
             Kind::Text => "a string",
+            Kind::Choice { .. } => "one of its words as a string, not its number",
+            Kind::Year => "a year of four digits",
             Kind::Bytes => "bytes as { $bytes: base64 }",
             Kind::Date => "a date, as 'YYYY-MM-DD' or in milliseconds",
             Kind::Time => "a time, as 'HH:MM:SS'",
@@ -395,6 +415,17 @@ mod tests {
             (r#"{"$json":{"$inc":1}}"#, Kind::Json, text(r#"{"$inc":1}"#)),
             (r#"{"$json":1}"#, Kind::Integer, None),
             ("\"1 or 1=1\"", Kind::Integer, None),
+            ("2026", Kind::Year, Some(Scalar::Integer(2026))),
+            ("\"2026\"", Kind::Year, Some(Scalar::Integer(2026))),
+            ("26", Kind::Year, None),
+            ("\"26\"", Kind::Year, None),
+            ("-202", Kind::Year, None),
+            ("0", Kind::Year, None),
+            ("2", Kind::Choice { of_numbers: false }, None),
+            ("\"2\"", Kind::Choice { of_numbers: false }, None),
+            ("\"two\"", Kind::Choice { of_numbers: false }, text("two")),
+            ("2", Kind::Choice { of_numbers: true }, None),
+            ("\"2\"", Kind::Choice { of_numbers: true }, text("2")),
             ("\"inf\"", Kind::Float, None),
             ("\"1.50\"", Kind::Decimal, text("1.50")),
             ("0", Kind::Text, text("0")),

@@ -38,7 +38,7 @@ impl Builder<'_> {
         function: &Function,
         column: &str,
     ) -> Result<(Statement, Kind), Failure> {
-        let (expression, kind) = self.measure("input.column", function, Some(column), false)?;
+        let (expression, kind) = self.measure(("input.column", "value"), function, Some(column), false)?;
         let mut query = Query::select();
         query.expr_as(expression, identifier("value")).from(table.reference());
         if let Some(condition) = self.condition(filter)? {
@@ -47,10 +47,10 @@ impl Builder<'_> {
         Ok((self.finish(&query)?, kind))
     }
 
-    /// One aggregate, which `place` of the input asks for, and its kind.
+    /// One aggregate, which `place` of the input asks for and which has this name in the result, and its kind.
     fn measure(
         &mut self,
-        place: &str,
+        place: (&str, &str),
         function: &Function,
         column: Option<&str>,
         distinct: bool,
@@ -80,15 +80,23 @@ impl Builder<'_> {
 
     /// A column that is computed with. MySQL and SQLite make numbers of whatever is there, 0 of a word: a column of something
     /// else is refused, and SQLite, whose types are not enforced, also looks at each value.
-    fn numbers(&mut self, place: &str, function: &Function, name: &str, kind: Kind) -> Result<Expr, Failure> {
+    fn numbers(&mut self, place: (&str, &str), function: &Function, name: &str, kind: Kind) -> Result<Expr, Failure> {
         let number = self.guards.add_aggregate(place, function.name(), name);
         let column = Expr::col(identifier(name));
         match (self.dialect, kind) {
             (
                 Dialect::MySql,
-                Kind::Text | Kind::Bytes | Kind::Date | Kind::Time | Kind::Timestamp | Kind::Json | Kind::List,
+                Kind::Text
+                | Kind::Choice { .. }
+                | Kind::Bytes
+                | Kind::Bool
+                | Kind::Date
+                | Kind::Time
+                | Kind::Timestamp
+                | Kind::Json
+                | Kind::List,
             )
-            | (Dialect::Sqlite, Kind::Text) => Err(self.guards.last_refused(kind)),
+            | (Dialect::Sqlite, Kind::Text | Kind::Bool) => Err(self.guards.last_refused(kind)),
             (Dialect::Sqlite, _) => {
                 let template = format!("CASE WHEN {} ELSE ? END", sqlite_refusal(number));
                 Ok(self.expression(&template, [column.clone(), column.clone(), column]))
@@ -163,7 +171,7 @@ impl Builder<'_> {
             distinct,
         } in &aggregate.measures
         {
-            let (expression, kind) = self.measure("input.aggregate", function, column.as_deref(), *distinct)?;
+            let (expression, kind) = self.measure(("input.aggregate", name), function, column.as_deref(), *distinct)?;
             columns.push((name, expression, kind));
         }
         for name in &aggregate.groups {

@@ -79,6 +79,8 @@ impl Builder<'_> {
         let column = || Expr::col(identifier(name));
         match kind {
             Kind::Any | Kind::Integer | Kind::Decimal | Kind::Float => {}
+            // What it computes with is no year.
+            Kind::Year => return self.arithmetic(name, Kind::Integer, change, by, operator),
             Kind::ShortDecimal => {
                 return Err(self.not_possible(
                     name,

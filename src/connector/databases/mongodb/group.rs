@@ -147,7 +147,7 @@ pub(super) fn guards(measures: &[Measure], place: &str) -> Guards {
     let mut guards = Guards::default();
     for measure in measures {
         if let (Function::Sum | Function::Average, Some(column)) = (&measure.function, &measure.column) {
-            guards.add_aggregate(place, measure.function.name(), column);
+            guards.add_aggregate((place, &measure.name), measure.function.name(), column);
         }
     }
     guards

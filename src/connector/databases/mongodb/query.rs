@@ -191,12 +191,20 @@ pub(super) async fn compute(
         Ok(false)
     })
     .await?;
+    check_sum(&guards, "value", &computed)?;
     let mut rows = RowWriter::new(Shape::OnlyRow);
     if rows.begin() {
         rows.cell("value", |out| write(out, &computed));
         rows.end();
     }
     result_of(rows, Shape::OnlyRow)
+}
+
+fn check_sum(guards: &Guards, name: &str, value: &Bson) -> Result<(), Failure> {
+    match value {
+        Bson::Double(number) => guards.check_sum(name, *number),
+        _ => Ok(()),
+    }
 }
 
 pub(super) async fn aggregate(
@@ -216,6 +224,7 @@ pub(super) async fn aggregate(
             return Ok(false);
         }
         for (name, value) in group::cells(aggregate, document) {
+            check_sum(&guards, name, value)?;
             rows.cell(name, |out| write(out, value));
         }
         Ok(rows.end())

@@ -244,7 +244,7 @@ impl Session {
             })
             .collect();
         // Read to the end, including unwanted rows, so that the connection can be reused.
-        while let Some(row) = answer.next().await.map_err(|error| failure(&error))? {
+        while let Some(row) = answer.next().await.map_err(|error| of_statement(&error, statement))? {
             let Some(rows) = outcome.rows.as_mut().filter(|_| wanted) else {
                 continue;
             };
@@ -254,6 +254,9 @@ impl Session {
             }
             for (index, ((name, kind), column)) in described.iter().zip(columns.iter()).enumerate() {
                 let cell = row.as_ref(index).unwrap_or(&Value::NULL);
+                if let Value::Double(number) = cell {
+                    statement.guards.check_sum(name, *number)?;
+                }
                 rows.cell(name, |out| cell::write(out, cell, column, *kind));
             }
             wanted = rows.end();
@@ -299,11 +302,18 @@ fn refuse_same_columns(columns: &[Column]) -> Result<(), Failure> {
 fn kind(data: &str, full: &str) -> Kind {
     match data.to_ascii_lowercase().as_str() {
         "tinyint" if full.to_ascii_lowercase().starts_with("tinyint(1)") => Kind::Bool,
-        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" | "year" => Kind::Integer,
+        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" => Kind::Integer,
+        "year" => Kind::Year,
+        "enum" | "set" => Kind::Choice {
+            of_numbers: full
+                .split('\'')
+                .skip(1)
+                .step_by(2)
+                .any(|word| word.trim().parse::<f64>().is_ok()),
+        },
         "decimal" => Kind::Decimal,
         "float" | "double" => Kind::Float,
-        "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" | "enum" | "set" | "uuid" | "inet4"
-        | "inet6" => Kind::Text,
+        "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" | "uuid" | "inet4" | "inet6" => Kind::Text,
         "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => Kind::Bytes,
         "date" => Kind::Date,
         "time" => Kind::Time,

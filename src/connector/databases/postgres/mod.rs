@@ -379,6 +379,17 @@ async fn prepare(client: &Client, plan: &Plan, statement: &Statement) -> Result<
         })
     };
     let prepared = prepare(&statement.sql).await?;
+    for column in prepared.columns().iter().filter(|_| !plan.raw) {
+        // What can be added without being a number.
+        let found = match *column.type_() {
+            Type::MONEY => "money",
+            Type::INTERVAL => "times or intervals",
+            _ => continue,
+        };
+        if let Some(refused) = statement.guards.result_refused(column.name(), found) {
+            return Err(refused);
+        }
+    }
     let strange = prepared
         .columns()
         .iter()

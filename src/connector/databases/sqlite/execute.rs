@@ -8,7 +8,7 @@ use crate::connector::databases::dates::{self, TimestampStyle};
 use crate::connector::databases::json;
 use crate::connector::databases::plan::{Plan, Statement};
 use crate::connector::databases::rows::{Outcome, RowWriter, refuse_same_names};
-use crate::connector::databases::value::{Kind, Kinds, Scalar};
+use crate::connector::databases::value::{Kind, Scalar};
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, TransactionBehavior, params_from_iter};
 
@@ -65,7 +65,7 @@ fn run(connection: &Connection, plan: &Plan, statement: &Statement, outcome: &mu
         executed.map(|_| ()).map_err(|error| failure(&error))
     } else {
         let rows = outcome.rows.get_or_insert_with(|| RowWriter::new(plan.shape));
-        write_rows(&mut prepared, values, &plan.kinds, rows)
+        write_rows(&mut prepared, values, (plan, statement), rows)
     };
     ran.map_err(|failure| of_operators(failure, statement))?;
     if writes {
@@ -79,11 +79,12 @@ fn run(connection: &Connection, plan: &Plan, statement: &Statement, outcome: &mu
 fn write_rows(
     prepared: &mut rusqlite::Statement<'_>,
     values: Vec<Value>,
-    kinds: &Kinds,
+    (plan, statement): (&Plan, &Statement),
     rows: &mut RowWriter,
 ) -> Result<(), Failure> {
     let names: Vec<String> = prepared.column_names().map(str::to_owned).collect();
-    let kinds: Vec<Kind> = names.iter().map(|name| kinds.get(name).unwrap_or_default()).collect();
+    let kind = |name: &String| plan.kinds.get(name).unwrap_or_default();
+    let kinds: Vec<Kind> = names.iter().map(kind).collect();
     let writes = !prepared.readonly();
     let mut answer = prepared
         .query(params_from_iter(values))
@@ -100,6 +101,9 @@ fn write_rows(
         }
         for (index, (name, kind)) in names.iter().zip(&kinds).enumerate() {
             let cell = row.get_ref(index).map_err(|error| failure(&error))?;
+            if let ValueRef::Real(number) = cell {
+                statement.guards.check_sum(name, number)?;
+            }
             rows.cell(name, |out| write(out, cell, *kind));
         }
         wanted = rows.end();

@@ -259,3 +259,54 @@ async fn sql_with_two_columns_of_one_name_is_refused_before_it_is_run() {
         assert_eq!(database.run("count", r#"{"table":"a"}"#).await, r#"{"count":0}"#);
     }
 }
+
+#[tokio::test]
+async fn what_can_be_added_without_being_a_number_is_refused() {
+    for database in TestDatabase::all().await {
+        let more = database.per_dialect(", at time, price money, span interval", ", at time", "");
+        database
+            .sql(&format!("CREATE TABLE t (id int PRIMARY KEY, flag boolean{more})"))
+            .await;
+        database
+            .run("insert", r#"{"table":"t","data":{"id":1,"flag":true}}"#)
+            .await;
+        let columns = database.per_dialect("flag at price span", "flag at", "flag");
+        for column in columns.split(' ') {
+            for function in ["sum", "avg"] {
+                let input = format!(r#"{{"table":"t","column":"{column}"}}"#);
+                let message = refused(&database, function, &input).await;
+                let said = format!("input.column: {function} of '{column}' needs numbers, and ");
+                assert!(message.starts_with(&said), "{:?} {message}", database.dialect);
+                let input = format!(r#"{{"table":"t","aggregate":{{"x":{{"${function}":"{column}"}}}}}}"#);
+                let message = refused(&database, "aggregate", &input).await;
+                let said = format!("input.aggregate: {function} of '{column}' needs numbers, and ");
+                assert!(message.starts_with(&said), "{:?} {message}", database.dialect);
+            }
+        }
+        let most = database.run("max", r#"{"table":"t","column":"id"}"#).await;
+        assert_eq!(most, r#"{"value":1}"#);
+    }
+}
+
+#[tokio::test]
+async fn a_sum_beyond_the_range_of_numbers_is_refused() {
+    let mut databases = TestDatabase::all().await;
+    databases.extend(TestDatabase::mongodb());
+    for database in databases {
+        let create = "CREATE TABLE t (id int PRIMARY KEY, x double precision)";
+        database.table(create, "t", "id:N").await;
+        let rows = r#"{"table":"t","data":[{"id":1,"x":1.7e308},{"id":2,"x":1.7e308}]}"#;
+        database.run("insert", rows).await;
+        for function in ["sum", "avg"] {
+            let input = r#"{"table":"t","column":"x"}"#;
+            let message = refused(&database, function, input).await;
+            assert!(message.contains("beyond the range of"), "{message}");
+            let input = format!(r#"{{"table":"t","aggregate":{{"y":{{"${function}":"x"}}}}}}"#);
+            refused(&database, "aggregate", &input).await;
+        }
+        let one = database
+            .run("sum", r#"{"table":"t","column":"x","where":{"id":1}}"#)
+            .await;
+        assert!(one.contains("1.7e"), "{one}");
+    }
+}
