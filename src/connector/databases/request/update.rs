@@ -169,7 +169,12 @@ fn operator(name: &str, key: &str, of: &Json, dialect: Dialect) -> Result<Change
     };
     Ok(match simplified(key).as_str() {
         "set" => Change::Set(of.clone()),
-        "unset" => Change::Unset,
+        "unset" => match of.value() {
+            Json::Bool(true) | Json::Any => Change::Unset,
+            Json::Number(text) if **text == *"1" => Change::Unset,
+            Json::Text(text) if text.is_empty() => Change::Unset,
+            _ => return Err(wrong("true, 1 or '', whatever it takes away")),
+        },
         "inc" | "increment" => Change::Increment(number()?),
         "dec" | "decrement" => Change::Decrement(number()?),
         "mul" | "multiply" => Change::Multiply(number()?),
@@ -235,7 +240,7 @@ fn elements(name: &str, key: &str, of: &Json, dialect: Dialect, several: &str) -
 }
 
 /// Whether a value is a number of extended JSON.
-fn is_extended_number(value: &Json, dialect: Dialect) -> bool {
+pub(super) fn is_extended_number(value: &Json, dialect: Dialect) -> bool {
     let is_number = |name: &str| name.starts_with("$number") && name != "$numberSet";
     extended::read(value, dialect).is_some_and(|(name, _)| is_number(name))
 }
