@@ -12,6 +12,7 @@ use crate::connector::limits::{MAX_COLUMNS, MAX_ROWS_READ};
 use crate::text::spelling::{suggestion, truncated};
 
 mod aggregate;
+mod having;
 mod include;
 mod order;
 mod update;

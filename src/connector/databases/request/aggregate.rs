@@ -1,5 +1,6 @@
 //! Reads aggregates: an object of names and functions, a list of `{ type, field, alias }`, or one `{ operation, column }`.
 
+use super::having;
 use super::{COLUMN, FILTER, InputFields, TABLE};
 use crate::connector::Failure;
 use crate::connector::databases::filter::{self, Filter};
@@ -108,7 +109,16 @@ impl InputFields<'_> {
         }
         let having = match self.get(&["having"])? {
             None => Filter::All(Vec::new()),
-            Some(json) => filter::read(json, self.context.dialect)?,
+            Some(json) => {
+                let counted = |name: &str| {
+                    let counts = |measure: &&Measure| {
+                        matches!(measure.function, Function::Count | Function::Sum | Function::Average)
+                    };
+                    measures.iter().filter(counts).any(|measure| *measure.name == *name)
+                };
+                let having = filter::read(json, self.context.dialect)?;
+                having::with_numbers(having, &counted, self.context.dialect)?
+            }
         };
         Ok(Operation::Aggregate(Aggregate {
             select: self.selected(Columns::All)?,
