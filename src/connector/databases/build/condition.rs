@@ -111,8 +111,11 @@ impl Builder<'_> {
             Dialect::MySql => self.expression("JSON_CONTAINS(?, ?)", [of, list]),
             _ => {
                 let again = self.bind(&Json::List(values.to_vec()), Kind::Json);
-                let template = format!("EXISTS (SELECT 1 FROM json_each(?) AS e WHERE {SQLITE_EQUAL})");
-                self.expression(&template, [of, list, again])
+                // Of an object, `json_each` gives the members.
+                let template = format!(
+                    "(json_type(?) = 'array' AND EXISTS (SELECT 1 FROM json_each(?) AS e WHERE {SQLITE_EQUAL}))"
+                );
+                self.expression(&template, [of.clone(), of, list, again])
             }
         })
     }

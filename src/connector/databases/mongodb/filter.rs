@@ -58,12 +58,17 @@ fn condition(field: &str, predicate: &Predicate) -> Result<Document, Failure> {
         Predicate::ContainsAll(values) => {
             let each = values.iter().map(|value| {
                 let forms = Forms::read(value)?.all();
-                Ok(Bson::Document(is(doc! { "$in": forms })))
+                Ok(Bson::Document(is(with_element(forms))))
             });
             doc! { "$and": each.collect::<Result<Vec<_>, Failure>>()? }
         }
-        Predicate::ContainsAny(values) => is(doc! { "$in": all_forms(values)? }),
+        Predicate::ContainsAny(values) => is(with_element(all_forms(values)?)),
     })
+}
+
+/// A list that has one of these. `$in` alone would find a single value, too.
+fn with_element(forms: Vec<Bson>) -> Document {
+    doc! { "$elemMatch": { "$in": forms } }
 }
 
 fn all_forms(values: &[Json]) -> Result<Vec<Bson>, Failure> {
