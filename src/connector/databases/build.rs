@@ -167,6 +167,13 @@ impl<'a> Builder<'a> {
         self.place = Some(format!("input.data.{}", truncated(column)).into());
     }
 
+    /// What is bound from now on is what an operator compares with.
+    fn in_operator(&mut self, operator: &str) {
+        if let Some(place) = &self.place {
+            self.place = Some(format!("{place}: {operator}").into());
+        }
+    }
+
     /// The same for what a change of it computes with.
     fn in_change(&mut self, column: &str, change: &Change) {
         match change {

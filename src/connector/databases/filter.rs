@@ -306,6 +306,11 @@ impl Reader {
                 Json::Map(_) => Ok(not(self.column(name, value, depth + 1)?)),
                 _ => self.compare(name, Comparison::NotEqual, value),
             },
+            "and" | "or" | "nor" => Err(Failure::invalid(format!(
+                "the filter of '{}': {} goes around filters, as in {{ $or: [{{ a: 1 }}, {{ b: {{ $gt: 2 }} }}] }}; for one of several values there is $in",
+                truncated(name),
+                truncated(key)
+            ))),
             _ => {
                 let (test, negative) = pattern(key, value)?;
                 let filter = is(self, test)?;

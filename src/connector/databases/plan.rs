@@ -3,6 +3,7 @@
 use super::guards::Guards;
 use super::operators::Operators;
 use super::value::{BoundValue, Kinds};
+use crate::connector::Failure;
 
 /// One statement with its values.
 #[derive(Clone, Debug)]
@@ -13,6 +14,26 @@ pub(super) struct Statement {
     pub(super) operators: Operators,
     /// What of it needs numbers, for messages.
     pub(super) guards: Guards,
+}
+
+/// How the places of values are told that an operator compares with.
+pub(super) const PATTERN: &str = "the pattern";
+pub(super) const REGEX: &str = "$regex";
+
+impl Statement {
+    /// A failure that values of an operator may have caused, with their places.
+    pub(super) fn at_operator(&self, operator: &str, failure: Failure) -> Failure {
+        let mut places: Vec<&str> = self.values.iter().filter_map(|bound| bound.place.as_deref()).collect();
+        places.retain(|place| place.ends_with(operator));
+        places.dedup();
+        if places.is_empty() {
+            return failure;
+        }
+        Failure {
+            message: format!("{}: {}", places.join(", or "), failure.message),
+            ..failure
+        }
+    }
 }
 
 /// The shape of the result.

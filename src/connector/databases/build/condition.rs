@@ -7,6 +7,7 @@ use crate::connector::databases::dialect::Dialect;
 use crate::connector::databases::filter::{Comparison, Filter, Pattern, Predicate};
 use crate::connector::databases::json::Json;
 use crate::connector::databases::name::identifier;
+use crate::connector::databases::plan::{PATTERN, REGEX};
 use crate::connector::databases::value::Kind;
 use crate::text::spelling::truncated;
 use sea_query::{BinOper, Expr, ExprTrait, Value};
@@ -81,7 +82,10 @@ impl Builder<'_> {
                 let (low, high) = (self.operand(low, kind), self.operand(high, kind));
                 of.between(low, high)
             }
-            Predicate::Like(pattern) => self.like(of, pattern),
+            Predicate::Like(pattern) => {
+                self.in_operator(PATTERN);
+                self.like(of, pattern)
+            }
             Predicate::Regex(pattern) => {
                 let operator = match self.dialect {
                     Dialect::Postgres => BinOper::Custom("~"),
@@ -92,6 +96,7 @@ impl Builder<'_> {
                         ));
                     }
                 };
+                self.in_operator(REGEX);
                 let pattern = self.bind(pattern, Kind::Text);
                 of.binary(operator, pattern)
             }

@@ -3,7 +3,7 @@
 //! Invariant: a server's message is shown only if it contains nothing but names; one that may quote a value is left out.
 
 use crate::connector::Failure;
-use crate::connector::databases::plan::Statement;
+use crate::connector::databases::plan::{REGEX, Statement};
 use crate::error::ErrorCode;
 use mysql_async::{DriverError, Error, ServerError};
 
@@ -32,6 +32,7 @@ pub(super) fn of_statement(error: &Error, statement: &Statement) -> Failure {
     match error {
         // What fails in our SQL if a list is none: a subquery with two rows.
         Error::Server(refused) if refused.code == 1242 => statement.operators.not_a_list(failure, None),
+        Error::Server(refused) if refused.code == 1139 => statement.at_operator(REGEX, failure),
         Error::Server(refused) if matches!(refused.code, 1264 | 1690) => statement.operators.out_of_range(failure),
         _ => failure,
     }
@@ -91,6 +92,7 @@ fn meaning(number: u16) -> (ErrorCode, &'static str) {
             (ErrorCode::ValidationError, "a value does not fit its column")
         }
         1064 => (ErrorCode::ValidationError, "the SQL cannot be read"),
+        1139 => (ErrorCode::ValidationError, "the regular expression cannot be read"),
         _ => (ErrorCode::ValidationError, "the statement was refused"),
     }
 }

@@ -5,7 +5,7 @@
 
 use crate::connector::Failure;
 use crate::connector::databases::guards::Guards;
-use crate::connector::databases::plan::Statement;
+use crate::connector::databases::plan::{PATTERN, REGEX, Statement};
 use crate::error::ErrorCode;
 use crate::text::spelling::truncated;
 use tokio_postgres::Error;
@@ -49,6 +49,8 @@ pub(super) fn of_values(error: &Error, statement: &Statement, types: &[Type]) ->
     }
     let failure = failure(error);
     match refused.code().code() {
+        "2201B" => statement.at_operator(REGEX, failure),
+        "22025" => statement.at_operator(PATTERN, failure),
         "22003" => statement.operators.out_of_range(failure),
         // A function of lists met something else.
         "22023" => {
@@ -205,6 +207,9 @@ fn meaning(state: &str) -> (ErrorCode, &'static str) {
         ),
         "22001" => (ErrorCode::ValidationError, "a text is longer than its column takes"),
         "22003" => (ErrorCode::ValidationError, "a number is beyond the range of its column"),
+        "22012" => (ErrorCode::ValidationError, "the SQL divides by zero"),
+        "22025" => (ErrorCode::ValidationError, "a pattern ends with the `\\` that escapes"),
+        "2201B" => (ErrorCode::ValidationError, "the regular expression cannot be read"),
         _ => match state.get(..2) {
             Some("08") => (ErrorCode::ConnectionError, "the connection failed"),
             Some("22") => (ErrorCode::ValidationError, "a value does not fit its type"),

@@ -187,3 +187,34 @@ async fn invalid_filter_error_suggests_the_nearest_operator() {
     let wider = format!(r#"{{"table":"f","where":{{"$or":[{}]}}}}"#, wider.join(","));
     assert_eq!(database.refusal("count", &wider).await.0, "VALIDATION_ERROR");
 }
+
+#[tokio::test]
+async fn a_pattern_that_cannot_be_read_is_told_with_its_column() {
+    for database in TestDatabase::all().await {
+        database.sql("CREATE TABLE t (id int PRIMARY KEY, s varchar(20))").await;
+        database
+            .run("insert", r#"{"table":"t","data":{"id":1,"s":"abc"}}"#)
+            .await;
+        if database.dialect != Dialect::Sqlite {
+            let (code, message) = database
+                .refusal("find", r#"{"table":"t","where":{"id":1,"s":{"$regex":"("}}}"#)
+                .await;
+            assert!(
+                code == "VALIDATION_ERROR" && message.starts_with("the filter of 's': $regex: "),
+                "{message}"
+            );
+        }
+        if database.dialect == Dialect::Postgres {
+            let pattern = r#"{"table":"t","where":{"s":{"$like":"%\\"}}}"#;
+            let (_, message) = database.refusal("find", pattern).await;
+            assert!(message.starts_with("the filter of 's': the pattern: "), "{message}");
+        }
+        let (_, message) = database
+            .refusal("find", r#"{"table":"t","where":{"id":{"$or":[5,10]}}}"#)
+            .await;
+        assert!(
+            message.starts_with("the filter of 'id': $or goes around filters, as in { $or: ["),
+            "{message}"
+        );
+    }
+}
