@@ -256,11 +256,11 @@ impl Builder {
             Change::Multiply(json) => format!("coalesce({of}, 0) * {}", self.value(name, json)?),
             Change::Least(json) => {
                 let value = self.value(name, json)?;
-                format!("CASE WHEN {of} <= {value} THEN {of} ELSE {value} END")
+                extreme(&of, ("<=", ">"), &value)
             }
             Change::Greatest(json) => {
                 let value = self.value(name, json)?;
-                format!("CASE WHEN {of} >= {value} THEN {of} ELSE {value} END")
+                extreme(&of, (">=", "<"), &value)
             }
             Change::Push(json) => format!("({}) + [{}]", list(&of), self.value(name, json)?),
             Change::Pull(json) => {
@@ -380,6 +380,15 @@ fn list(property: &str) -> String {
     format!(
         "CASE WHEN {property} IS NULL THEN [] WHEN size({property}) >= 0 AND NOT coalesce({property} STARTS WITH '', false) \
          THEN {property} ELSE {property} - 1 END"
+    )
+}
+
+/// The lesser or the greater of a property and a value. What has no order with the value fails, as servers refuse the absolute
+/// value of a text: which of both is kept would be a guess.
+fn extreme(property: &str, (keeps, replaces): (&str, &str), value: &str) -> String {
+    format!(
+        "CASE WHEN {property} IS NULL THEN {value} WHEN {property} {keeps} {value} THEN {property} \
+         WHEN {property} {replaces} {value} THEN {value} ELSE abs(last([{property}, ''])) END"
     )
 }
 

@@ -1,6 +1,7 @@
 //! A graph with its secrets resolved and its connections: runs operations and actions of jobs.
 
 use super::operation::Operation;
+use super::operators;
 use super::server::Servers;
 use super::{action, build, request};
 use crate::connector::databases::json::Json;
@@ -26,7 +27,8 @@ impl GraphConnector {
     /// Runs one operation and returns its result as JSON text.
     pub(super) async fn run_operation(&self, operation: &Operation, timeout: Duration) -> Result<String, Failure> {
         let plan = build::plan(operation, self.servers.kind())?;
-        self.servers.run(&plan, timeout).await
+        let result = self.servers.run(&plan, timeout).await;
+        result.map_err(|failure| operators::named(operation, failure))
     }
 }
 

@@ -6,6 +6,11 @@ use super::bolt::BoltError;
 use crate::connector::Failure;
 use crate::error::ErrorCode;
 
+/// What is told of a value whose type does not fit.
+pub(super) const NO_FITTING_TYPE: &str = "a value is of a type that does not fit";
+/// What is told of a property that would hold a map, or a list of several types.
+pub(super) const MIXED_LIST: &str = "a property holds one value, or a list of values of one type";
+
 /// Something that did not work out, and whether it may be tried again by itself.
 #[derive(Debug)]
 pub(super) struct Trouble {
@@ -90,7 +95,7 @@ fn names_in(code: &str, message: &str) -> Option<String> {
             numbers.then(|| format!("{what}, at line {line}, column {column}"))
         }),
         "Statement.TypeError" if message.contains("storage as") || message.starts_with("Property values can only") => {
-            Some("a property holds one value, or a list of values of one type".to_owned())
+            Some(MIXED_LIST.to_owned())
         }
         "Statement.SemanticError" if message.starts_with("Invalid Regex") => {
             Some("a regular expression cannot be read".to_owned())
@@ -136,7 +141,7 @@ fn mistake_in(message: &str) -> String {
         return format!("the Cypher has no variable `{name}` there");
     }
     if message.starts_with("Type mismatch") {
-        return "a value is of a type that does not fit".to_owned();
+        return NO_FITTING_TYPE.to_owned();
     }
     if message.contains("cannot be represented as an integer") {
         return "a number is beyond 64 bits".to_owned();
@@ -202,7 +207,7 @@ fn meaning(code: &str) -> (ErrorCode, &'static str, Cause) {
             "the Cypher names a parameter that `params` does not have",
         ),
         "Statement.EntityNotFound" => (NotFound, "a node or relationship is not there any more"),
-        "Statement.TypeError" => (ValidationError, "a value is of a type that does not fit"),
+        "Statement.TypeError" => (ValidationError, NO_FITTING_TYPE),
         "Statement.ArgumentError" => (ValidationError, "a value is none that its function takes"),
         "Statement.ArithmeticError" => (ValidationError, "a number is beyond 64 bits, or divided by zero"),
         "Statement.ExternalResourceFailed" => (

@@ -18,6 +18,7 @@ pub mod fuzzing;
 mod json;
 mod name;
 mod operation;
+mod operators;
 mod plan;
 mod request;
 mod routing;

@@ -2,6 +2,7 @@
 //!
 //! Invariant: everything that is not a value is from a closed list or a checked name.
 
+mod changes;
 mod nodes;
 mod paths;
 mod relationships;
@@ -9,14 +10,11 @@ mod schema;
 
 use super::filter::{self, Filter};
 use super::name::Name;
-use super::operation::{
-    Change, Changes, Direction, Id, LabelChange, Merge, Nodes, Operation, Page, Properties, SchemaKind,
-};
-use super::value;
+use super::operation::{Direction, Id, LabelChange, Nodes, Operation, Page, Properties, SchemaKind};
 use crate::connector::Failure;
 use crate::connector::databases::json::Json;
 use crate::connector::limits::{MAX_COLUMNS, MAX_ROWS_READ};
-use crate::resources::{GRAPH_UPDATE_OPERATORS, graph_input};
+use crate::resources::graph_input;
 use crate::text::spelling::{simplified, suggestion, truncated};
 
 /// The operations, in documentation order.
@@ -331,78 +329,6 @@ impl<'a> InputFields<'a> {
         entries.collect()
     }
 
-    /// Changes by property: values, or operators such as `{ visits: { $inc: 1 } }` and `{ $inc: { visits: 1 } }`.
-    fn changes(&self, names: &[&str]) -> Result<Changes, Failure> {
-        let name = names.first().copied().unwrap_or_default();
-        let mut changes = Vec::new();
-        for (key, value) in self.given(names)? {
-            let operators = match &value {
-                Json::Map(entries) if key.starts_with('$') => Some(entries),
-                _ if key.starts_with('$') => {
-                    return Err(type_mismatch(
-                        name,
-                        "an object of properties behind each operator",
-                        &value,
-                    ));
-                }
-                _ => None,
-            };
-            match operators {
-                Some(entries) => {
-                    bounded_properties(name, entries)?;
-                    for (property, operand) in entries {
-                        changes.push((Name::read("property", property)?, read_change(&key, operand)?));
-                    }
-                }
-                None => changes.push((Name::read("property", &key)?, change_of(name, &key, &value)?)),
-            }
-        }
-        Ok(changes)
-    }
-
-    /// The members of an object, without those that mean nothing.
-    fn given(&self, names: &[&str]) -> Result<Vec<(Box<str>, Json)>, Failure> {
-        let name = names.first().copied().unwrap_or_default();
-        let Some(json) = self.get(names)? else {
-            return Ok(Vec::new());
-        };
-        let entries = match json.value() {
-            Json::Map(entries) => entries,
-            Json::Any => return Ok(vec![(UNKNOWN.into(), Json::Any)]),
-            _ => return Err(type_mismatch(name, "an object of properties and values", json)),
-        };
-        bounded_properties(name, entries)?;
-        let literal = matches!(json, Json::Literal(_));
-        if literal && entries.iter().any(|(key, _)| key.starts_with('$')) {
-            return Err(Failure::invalid(format!("input.{name}: a literal has no operators")));
-        }
-        let marked = |value: &Json| {
-            if literal {
-                Json::Literal(Box::new(value.clone()))
-            } else {
-                value.clone()
-            }
-        };
-        Ok(entries
-            .iter()
-            .map(|(key, value)| (key.clone(), marked(value)))
-            .collect())
-    }
-
-    fn merge(&self) -> Result<Merge, Failure> {
-        let set = self.changes(&["setProperties", "setProps"])?;
-        let merged = |names: &[&str]| -> Result<Changes, Failure> {
-            let mut changes = set.clone();
-            changes.extend(self.changes(names)?);
-            Ok(changes)
-        };
-        Ok(Merge {
-            matched: self.properties(&["matchProperties", "matchProps"])?,
-            on_create: merged(&["onCreate"])?,
-            on_match: merged(&["onMatch"])?,
-        })
-    }
-
     fn query(&self) -> Result<Operation, Failure> {
         self.reject_unknown_fields(graph_input::QUERY)?;
         let json = self.required(&["query", "cypher", "text"], "a string of Cypher")?;
@@ -421,54 +347,6 @@ impl<'a> InputFields<'a> {
             auto_commit: self.flag("autoCommit")?,
         })
     }
-}
-
-/// The change that one member of `properties` asks for.
-fn change_of(name: &str, key: &str, value: &Json) -> Result<Change, Failure> {
-    let Json::Map(entries) = value else {
-        return Ok(Change::Set(value.clone()));
-    };
-    if value::is_typed(value) || !entries.iter().any(|(key, _)| key.starts_with('$')) {
-        return Ok(Change::Set(value.clone()));
-    }
-    let [(operator, operand)] = entries.as_slice() else {
-        return Err(Failure::invalid(format!(
-            "input.{name}.{}: must have one operator",
-            truncated(key)
-        )));
-    };
-    read_change(operator, operand)
-}
-
-fn read_change(operator: &str, operand: &Json) -> Result<Change, Failure> {
-    let number = || match operand.value() {
-        Json::Number(_) | Json::Any => Ok(operand.clone()),
-        _ if value::is_typed(operand) => Ok(operand.clone()),
-        _ => Err(Failure::invalid(format!(
-            "{} must have a number, got {}",
-            truncated(operator),
-            operand.kind()
-        ))),
-    };
-    Ok(match &*simplified(operator) {
-        "set" => Change::Set(operand.clone()),
-        "unset" => Change::Unset,
-        "inc" | "increment" => Change::Increment(number()?),
-        "dec" | "decrement" => Change::Decrement(number()?),
-        "mul" | "multiply" => Change::Multiply(number()?),
-        "min" => Change::Least(operand.clone()),
-        "max" => Change::Greatest(operand.clone()),
-        "push" => Change::Push(operand.clone()),
-        "pull" => Change::Pull(operand.clone()),
-        "addtoset" => Change::AddToSet(operand.clone()),
-        _ => {
-            return Err(Failure::invalid(format!(
-                "{} is no operator of updates; {}",
-                truncated(operator),
-                suggestion(operator, &GRAPH_UPDATE_OPERATORS)
-            )));
-        }
-    })
 }
 
 fn bounded_properties(name: &str, entries: &[(Box<str>, Json)]) -> Result<(), Failure> {

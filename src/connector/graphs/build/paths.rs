@@ -54,9 +54,9 @@ impl Builder {
             Some(weight) => {
                 let pattern = steps_pattern("a", steps, "b", depth);
                 format!(
-                    "{matched} MATCH p = {pattern} WHERE all(step IN relationships(p) WHERE step.{weight} IS NOT NULL) \
-                     RETURN p, reduce(total = 0, step IN relationships(p) | total + step.{weight}) AS weight \
-                     ORDER BY weight, length(p) LIMIT 1"
+                    "{matched} MATCH p = {pattern} WHERE all(step IN relationships(p) WHERE {}) RETURN p, reduce(total = 0, step IN relationships(p) | total + step.{weight}) AS weight \
+                     ORDER BY weight, length(p) LIMIT 1",
+                    is_weight(&format!("step.{weight}"))
                 )
             }
             None if self.kind == GraphKind::Neo4j => {
@@ -79,6 +79,12 @@ impl Builder {
         let most = limit.unwrap_or(DEFAULT_ROW_LIMIT);
         self.read(text, Shape::List { key: "paths", most })
     }
+}
+
+/// Whether it is a number that lengths of ways are added from: texts and lists, which compare with no number, would be
+/// appended to each other.
+fn is_weight(property: &str) -> String {
+    format!("{property} >= 0 AND {property} <= {:e}", f64::MAX)
 }
 
 /// The node where a neighborhood begins: its id as the server has it.

@@ -11,4 +11,5 @@ mod relationships;
 mod schema;
 mod secured;
 mod support;
+mod updates;
 mod values;

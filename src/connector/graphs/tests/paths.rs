@@ -129,6 +129,27 @@ async fn shortest_path_counts_relationships_or_sums_a_property() {
 }
 
 #[tokio::test]
+async fn shortest_path_adds_only_weights_that_are_numbers() {
+    let Some((graph, [a, b, _, d, e])) = roads().await else {
+        return;
+    };
+    for km in ["\"0\"", "[0]", "true", "-1", r#"{"$date":"2026-01-31"}"#] {
+        graph.relationship("ODD", a, d, &format!(r#"{{"km":{km}}}"#)).await;
+        graph.relationship("ODD", b, e, &format!(r#"{{"km":{km}}}"#)).await;
+    }
+    graph
+        .rows(&format!(
+            "MATCH (a)-[r:ODD]->() WHERE id(a) = {b} WITH r LIMIT 1 SET r.km = 1.0 / 0.0"
+        ))
+        .await;
+    let input = format!(r#"{{"from":{a},"to":{d},"weightProperty":"km"}}"#);
+    let found = graph.run("shortestPath", &input).await;
+    assert_eq!((names(&found["path"]).as_str(), &found["weight"]), ("abcd", &json!(3)));
+    let input = format!(r#"{{"from":{a},"to":{e},"weightProperty":"km"}}"#);
+    assert_eq!(graph.run("shortestPath", &input).await, json!({ "path": null }));
+}
+
+#[tokio::test]
 async fn all_paths_are_between_their_depths() {
     let Some((graph, [a, _, _, d, _])) = roads().await else {
         return;
