@@ -139,7 +139,10 @@ impl Builder {
         let terms = values.iter().map(|json| value::property(name.as_str(), json));
         let terms = terms.collect::<Result<_, _>>()?;
         let list = self.list(terms);
-        Ok(format!("{word}(value IN {list} WHERE value IN {of})"))
+        // Servers take a single value for a list of itself.
+        Ok(format!(
+            "({of} = [entry IN {of} | entry] AND {word}(value IN {list} WHERE value IN {of}))"
+        ))
     }
 }
 

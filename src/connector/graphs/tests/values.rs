@@ -188,3 +188,28 @@ async fn results_are_bounded() {
         assert_eq!(own["rows"], json!([{ "n": n }]));
     }
 }
+
+#[tokio::test]
+async fn lists_alone_contain_values() {
+    let Some(graph) = TestGraph::new().await else { return };
+    for properties in [
+        r#"{"s":["abc","x"]}"#,
+        r#"{"s":"abc"}"#,
+        r#"{"s":1}"#,
+        r#"{"s":[]}"#,
+        "{}",
+    ] {
+        graph.node(properties).await;
+    }
+    for (filter, count) in [
+        (r#"{"s":{"$containsAny":["abc","y"]}}"#, 1),
+        (r#"{"s":{"$containsAll":["abc","x"]}}"#, 1),
+        (r#"{"s":{"$containsAny":[1]}}"#, 0),
+        (r#"{"s":{"$not":{"$containsAny":["abc"]}}}"#, 3),
+    ] {
+        let found = graph
+            .run("countNodes", &format!(r#"{{"labels":["@L"],"where":{filter}}}"#))
+            .await;
+        assert_eq!(found["count"], json!(count), "{filter}");
+    }
+}
