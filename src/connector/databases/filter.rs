@@ -322,7 +322,8 @@ impl Reader {
     fn list<'v>(key: &str, value: &'v Json) -> Result<&'v [Json], Failure> {
         let values = match value.value() {
             Json::List(values) => values.as_slice(),
-            Json::Any => &[],
+            // Not an empty list, which says something of its own.
+            Json::Any => std::slice::from_ref(value),
             _ => return Err(Failure::invalid(format!("{key} must be a list, got {}", value.kind()))),
         };
         if values.len() > MAX_IN_VALUES {
@@ -337,7 +338,7 @@ impl Reader {
     /// Values that a list has, each of which counts as a condition.
     fn values(&mut self, key: &str, value: &Json) -> Result<Vec<Json>, Failure> {
         let values = Self::list(key, value)?;
-        if values.is_empty() && *value.value() != Json::Any {
+        if values.is_empty() {
             return Err(Failure::invalid(format!("{key} must have at least one value")));
         }
         for _ in values.iter().skip(1) {
@@ -349,6 +350,13 @@ impl Reader {
     fn membership(&mut self, name: &str, key: &str, value: &Json, wanted: bool) -> Result<Filter, Failure> {
         self.count()?;
         let values = Self::list(key, value)?;
+        // As a value of a job in the place of one value: no row would have it, and every row lack it.
+        if values.iter().any(|value| matches!(value.value(), Json::List(_))) {
+            return Err(Failure::invalid(format!(
+                "{key} must be a list of single values, and one of '{}' is a list; give the list itself, as in {key}: '{{{{list}}}}'",
+                truncated(name)
+            )));
+        }
         let some: Vec<Json> = values
             .iter()
             .filter(|value| *value.value() != Json::Null)

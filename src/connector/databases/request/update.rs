@@ -209,6 +209,9 @@ fn elements(name: &str, key: &str, of: &Json, dialect: Dialect, several: &str) -
     };
     match entries.as_slice() {
         [(operator, list)] if operator.starts_with('$') && simplified(operator) == several => {
+            if *list.value() == Json::Any {
+                return Ok(vec![Json::Any]);
+            }
             let Json::List(list) = list.value() else {
                 return Err(Failure::invalid(format!(
                     "input.data.{}: ${several} must be a list, got {}",

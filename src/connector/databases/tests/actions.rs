@@ -292,3 +292,39 @@ async fn an_expression_that_can_never_be_read_fails_for_good() {
     let refused = Templates::reveal(&action, &ExpressionResolver::default()).await;
     assert_eq!(&*refused.err().unwrap().code, "VALIDATION_ERROR");
 }
+
+#[tokio::test]
+async fn a_job_neither_empties_a_list_nor_nests_one_so_that_every_row_is_deleted() {
+    for database in TestDatabase::every().await {
+        database.table(TABLE, "t", "id:N").await;
+        database.run("insertMany", ROWS).await;
+        for (filter, input, expected) in [
+            (r#"{"id":{"$nin":"{{keep}}"}}"#, r#"{"keep":[]}"#, "the filter is empty"),
+            (
+                r#"{"id":{"$not":{"$in":"{{keep}}"}}}"#,
+                r#"{"keep":[]}"#,
+                "the filter is empty",
+            ),
+            (
+                r#"{"$nor":[{"id":{"$in":"{{keep}}"}}]}"#,
+                r#"{"keep":[]}"#,
+                "the filter is empty",
+            ),
+            (r#"{"id":{"$nin":["{{keep}}"]}}"#, r#"{"keep":[1,2]}"#, "is a list"),
+        ] {
+            let filter = database.own(filter);
+            let action = DatabaseAction {
+                table: Some(database.name("t").as_str().into()),
+                ..defined(ActionVerb::Delete, None, Some(&filter), &[])
+            };
+            let failure = act(&database, &action, input).await.unwrap_err();
+            assert!(
+                &*failure.code == "VALIDATION_ERROR" && failure.message.contains(expected),
+                "{:?} {filter}: {failure:?}",
+                database.dialect
+            );
+        }
+        let count = database.run("count", r#"{"table":"t"}"#).await;
+        assert_eq!(count, r#"{"count":2}"#, "{:?}", database.dialect);
+    }
+}

@@ -482,3 +482,64 @@ fn parameters_of_sql_without_their_values_are_refused_by_the_constructor() {
         }
     }
 }
+
+#[test]
+fn what_depends_on_a_value_of_a_job_is_left_to_the_job() {
+    use DatabaseKind::*;
+    let every = [Postgresql, Mysql, Sqlite, Mongodb, Dynamodb];
+    for (verb, template, filter, kinds) in [
+        (ActionVerb::Delete, None, Some(r#"{"id":{"$nin":"{{a}}"}}"#), &every[..]),
+        (
+            ActionVerb::Delete,
+            None,
+            Some(r#"{"id":{"$not":{"$in":"{{a}}"}}}"#),
+            &every,
+        ),
+        (
+            ActionVerb::Delete,
+            None,
+            Some(r#"{"$nor":[{"id":{"$in":"{{a}}"}}]}"#),
+            &every,
+        ),
+        (
+            ActionVerb::Query,
+            None,
+            Some(r#"{"j":{"$containsAll":"{{a}}"}}"#),
+            &every,
+        ),
+        (
+            ActionVerb::Query,
+            None,
+            Some(r#"{"j":{"$containsAny":"{{a}}"}}"#),
+            &every,
+        ),
+        (
+            ActionVerb::Update,
+            Some(r#"{"j":{"$push":{"$each":"{{a}}"}}}"#),
+            Some(r#"{"id":1}"#),
+            &every,
+        ),
+        (
+            ActionVerb::Update,
+            Some(r#"{"j":{"$addToSet":{"$each":"{{a}}"}}}"#),
+            Some(r#"{"id":1}"#),
+            &every[..4],
+        ),
+        (
+            ActionVerb::Update,
+            Some(r#"{"j":{"$pull":{"$in":"{{a}}"}}}"#),
+            Some(r#"{"id":1}"#),
+            &every[..4],
+        ),
+    ] {
+        for kind in kinds {
+            for defaults in ["{}", r#"{"a":[]}"#] {
+                let action = DatabaseAction {
+                    defaults: Some(defaults.into()),
+                    ..defined(verb, template, filter, &[])
+                };
+                assert_eq!(checked_on(*kind, action), Ok(()), "{kind:?} {template:?} {filter:?}");
+            }
+        }
+    }
+}
