@@ -3,6 +3,7 @@
 //! Invariant: what changes one document is repeated by the driver only as a retryable write, which the server does once.
 
 use super::documents::{collection, millis, projection};
+use super::extremes;
 use super::failure::{failure, from_answer, is_duplicate, of_type, of_update};
 use super::filter::of_documents;
 use super::query::{push_row, text_of};
@@ -241,9 +242,10 @@ pub(super) fn one_only() -> Failure {
 
 pub(super) async fn update(database: &Database, update: &Update, timeout: Duration) -> Result<String, Failure> {
     let filter = of_documents(&update.filter)?;
-    let changes = operators::document(&update.changes)?;
+    let mut changes = operators::document(&update.changes)?;
     let named = Operators::of(&update.changes);
     let target = collection(database, &update.table);
+    let filter = extremes::guarded(&target, filter, &update.changes, &mut changes, timeout).await?;
     match (update.one, &update.returning) {
         (true, returning) => {
             let change = target

@@ -7,6 +7,7 @@ mod address;
 mod change;
 pub(super) mod definition;
 mod documents;
+mod extremes;
 mod failure;
 mod filter;
 #[cfg(fuzzing)]

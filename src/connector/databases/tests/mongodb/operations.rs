@@ -215,3 +215,59 @@ async fn mongodb_changes_fields_by_every_operator() {
     assert_eq!(mongo.refusal("updateOne", stamp).await.0, "VALIDATION_ERROR");
     mongo.drop_database().await;
 }
+
+#[tokio::test]
+async fn least_and_greatest_keep_off_values_of_another_type() {
+    let Some(mongo) = Mongo::new() else { return };
+    let row = r#"{"_id":1,"s":"abc","n":5,"l":[1],"b":true,"at":"2026-01-31T00:00:00.000Z","o":{"n":1},"none":null}"#;
+    mongo.run("insert", &format!(r#"{{"table":"t","data":{row}}}"#)).await;
+    let read = async || mongo.run("findOne", r#"{"table":"t","where":{"_id":1}}"#).await;
+    let before = read().await;
+    for operator in ["$min", "$max"] {
+        for (name, value, found) in [
+            ("s", "5", "a string"),
+            ("n", r#""x""#, "a number"),
+            ("l", "0", "a list"),
+            ("b", "1", "a boolean"),
+            ("o", "1", "an object"),
+            ("o.n", r#""x""#, "a number"),
+            ("at", r#""x""#, "a date"),
+            ("at", "5", "a date"),
+        ] {
+            for verb in ["update", "updateOne"] {
+                let input =
+                    format!(r#"{{"table":"t","where":{{"_id":1}},"data":{{"{name}":{{"{operator}":{value}}}}}}}"#);
+                let (code, message) = mongo.refusal(verb, &input).await;
+                let expected = format!("input.data.{name}: {operator} compares with");
+                assert!(
+                    code == "VALIDATION_ERROR" && message.starts_with(&expected) && message.contains(found),
+                    "{input}: {message}"
+                );
+            }
+        }
+    }
+    assert_eq!(read().await, before);
+    // Milliseconds and texts are dates where a date is stored.
+    for (data, expected) in [
+        (
+            r#"{"at":{"$max":1769904000000}}"#,
+            r#""at":{"$date":"2026-02-01T00:00:00.000Z"}"#,
+        ),
+        (
+            r#"{"at":{"$max":"2026-03-01"}}"#,
+            r#""at":{"$date":"2026-03-01T00:00:00.000Z"}"#,
+        ),
+        (
+            r#"{"at":{"$min":1769904000000}}"#,
+            r#""at":{"$date":"2026-02-01T00:00:00.000Z"}"#,
+        ),
+        (r#"{"n":{"$max":5.5},"new":{"$min":"x"}}"#, r#""n":5.5"#),
+        (r#"{"none":{"$max":1}}"#, r#""none":1"#),
+    ] {
+        let input = format!(r#"{{"table":"t","where":{{"_id":1}},"data":{data}}}"#);
+        assert_eq!(mongo.run("update", &input).await, r#"{"count":1}"#, "{data}");
+        let now = read().await;
+        assert!(now.contains(expected), "{data}: {now}");
+    }
+    mongo.drop_database().await;
+}
