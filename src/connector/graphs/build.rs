@@ -108,10 +108,23 @@ pub(super) fn plan(operation: &Operation, kind: GraphKind) -> Result<Plan, Failu
         )),
         Operation::Components { types, labels } => Ok(paths::components(types, labels)),
         Operation::Vector { index, vector, limit } => builder.vector(index, vector, *limit),
-        Operation::CreateIndex(schema) => builder.create_index(schema),
-        Operation::CreateConstraint(schema) => builder.create_constraint(schema),
+        Operation::CreateIndex(schema) => builder.create_index(schema, UNLESS_THERE),
+        Operation::CreateConstraint(schema) => builder.create_constraint(schema, UNLESS_THERE),
         Operation::List(kind) => builder.list_schema(*kind),
         Operation::Drop(kind, name) => builder.drop_schema(*kind, name),
+    }
+}
+
+/// What leaves an index or a constraint that is there already, and also another one of its name.
+const UNLESS_THERE: &str = " IF NOT EXISTS";
+
+/// The same for an index or a constraint with a name, so that the server says what is there already.
+pub(super) fn plan_of_name(operation: &Operation, kind: GraphKind) -> Result<Option<Plan>, Failure> {
+    let builder = Builder::new(kind);
+    match operation {
+        Operation::CreateIndex(schema) if schema.name.is_some() => builder.create_index(schema, "").map(Some),
+        Operation::CreateConstraint(schema) if schema.name.is_some() => builder.create_constraint(schema, "").map(Some),
+        _ => Ok(None),
     }
 }
 

@@ -81,6 +81,15 @@ fn names_in(code: &str, message: &str) -> Option<String> {
             let (names, _) = message.get(at..)?.split_once(" = ")?;
             Some(format!("a node or relationship {names}"))
         }
+        // `Both Node(0) and Node(1) have the label `Person` and property `mail` = 'ann@example.org'`
+        "Schema.ConstraintCreationFailed" | "Schema.ConstraintViolation" => {
+            let (_, both) = message.split_once("Both ")?;
+            let (_, names) = both.split_once(" have ")?;
+            let (names, _) = names.split_once(" = ")?;
+            Some(format!(
+                "values that are there already are not unique: two nodes or relationships have {names} in common; change one of them first"
+            ))
+        }
         "Statement.SyntaxError" | "Statement.ArgumentError" => value_in(message).or_else(|| {
             let what = if reason == "Statement.SyntaxError" {
                 mistake_in(message)

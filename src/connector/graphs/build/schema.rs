@@ -32,7 +32,7 @@ impl Builder {
         self.write(text, Shape::Done { key, counter })
     }
 
-    pub(super) fn create_index(self, schema: &Schema<IndexType>) -> Result<Plan, Failure> {
+    pub(super) fn create_index(self, schema: &Schema<IndexType>, unless: &str) -> Result<Plan, Failure> {
         self.only_neo4j("createNodeIndex")?;
         let properties = list_of(&schema.properties);
         let (word, on) = match schema.kind {
@@ -53,11 +53,11 @@ impl Builder {
             }
         };
         let (name, of) = (named(schema.name.as_ref()), for_clause(&schema.of));
-        let text = format!("CREATE {word} INDEX{name} IF NOT EXISTS {of} {on}");
+        let text = format!("CREATE {word} INDEX{name}{unless} {of} {on}");
         Ok(self.changed_schema(text, "created", "indexes-added"))
     }
 
-    pub(super) fn create_constraint(self, schema: &Schema<ConstraintType>) -> Result<Plan, Failure> {
+    pub(super) fn create_constraint(self, schema: &Schema<ConstraintType>, unless: &str) -> Result<Plan, Failure> {
         self.only_neo4j("createNodeConstraint")?;
         let is = match (schema.kind, &schema.of) {
             (ConstraintType::Unique, _) => "IS UNIQUE",
@@ -67,7 +67,7 @@ impl Builder {
         };
         let (name, of) = (named(schema.name.as_ref()), for_clause(&schema.of));
         let properties = list_of(&schema.properties);
-        let text = format!("CREATE CONSTRAINT{name} IF NOT EXISTS {of} REQUIRE ({properties}) {is}");
+        let text = format!("CREATE CONSTRAINT{name}{unless} {of} REQUIRE ({properties}) {is}");
         Ok(self.changed_schema(text, "created", "constraints-added"))
     }
 

@@ -147,6 +147,69 @@ async fn unique_constraint_is_named_when_it_is_violated_and_the_value_is_not() {
     }
 }
 
+#[tokio::test]
+async fn name_that_something_else_has_is_a_conflict() {
+    let Some(graph) = TestGraph::new().await else { return };
+    let index = r#"{"name":"n @L","label":"@L","properties":["a"]}"#;
+    let constraint = r#"{"name":"u @L","type":"UNIQUE","label":"@L","properties":["b"]}"#;
+    for made in [true, false] {
+        let created = graph.run("createNodeIndex", index).await;
+        assert_eq!(created, json!({ "created": made }));
+        let created = graph.run("createNodeConstraint", constraint).await;
+        assert_eq!(created, json!({ "created": made }));
+    }
+    // The same under another name, or under none, is there.
+    for input in [
+        r#"{"name":"other @L","label":"@L","properties":["a"]}"#,
+        r#"{"label":"@L","properties":["a"]}"#,
+    ] {
+        assert_eq!(graph.run("createNodeIndex", input).await, json!({ "created": false }));
+    }
+    for (operation, input) in [
+        ("createNodeIndex", r#"{"name":"n @L","label":"@L","properties":["c"]}"#),
+        (
+            "createNodeIndex",
+            r#"{"name":"n @L","type":"TEXT","label":"@L","properties":["a"]}"#,
+        ),
+        ("createNodeIndex", r#"{"name":"u @L","label":"@L","properties":["c"]}"#),
+        (
+            "createRelationshipIndex",
+            r#"{"name":"n @L","relationshipType":"@L","properties":["a"]}"#,
+        ),
+        (
+            "createNodeConstraint",
+            r#"{"name":"n @L","label":"@L","properties":["c"]}"#,
+        ),
+        (
+            "createNodeConstraint",
+            r#"{"name":"u @L","label":"@L","properties":["c"]}"#,
+        ),
+    ] {
+        let (code, message) = graph.refusal(operation, input).await;
+        assert!(
+            code == "CONFLICT" && message.contains("has the name"),
+            "{input}: {message}"
+        );
+    }
+    graph.run("dropIndex", r#"{"name":"n @L"}"#).await;
+    graph.run("dropConstraint", r#"{"name":"u @L"}"#).await;
+}
+
+#[tokio::test]
+async fn unique_constraint_over_values_that_are_not_tells_so() {
+    let Some(graph) = TestGraph::new().await else { return };
+    for _ in 0..2 {
+        graph.node(r#"{"mail":"s3cret@example.org"}"#).await;
+    }
+    let input = r#"{"name":"c @L","type":"UNIQUE","label":"@L","properties":["mail"]}"#;
+    let (code, message) = graph.refusal("createNodeConstraint", input).await;
+    assert!(
+        code == "VALIDATION_ERROR" && message.contains("not unique") && message.contains("`mail`"),
+        "{message}"
+    );
+    assert!(!message.contains("s3cret"), "{message}");
+}
+
 /// Waits until all indexes are filled.
 async fn indexes_are_ready(graph: &TestGraph) {
     graph.rows("CALL db.awaitIndexes(60)").await;
