@@ -5,6 +5,7 @@
 mod changes;
 mod nodes;
 mod paths;
+mod query;
 mod relationships;
 mod schema;
 
@@ -14,7 +15,6 @@ use super::operation::{Direction, Id, LabelChange, Nodes, Operation, Page, Prope
 use crate::connector::Failure;
 use crate::connector::databases::json::Json;
 use crate::connector::limits::{MAX_COLUMNS, MAX_ROWS_READ};
-use crate::resources::graph_input;
 use crate::text::spelling::{simplified, suggestion, truncated};
 
 /// The operations, in documentation order.
@@ -327,25 +327,6 @@ impl<'a> InputFields<'a> {
             Ok((Name::read("property", key)?, value))
         });
         entries.collect()
-    }
-
-    fn query(&self) -> Result<Operation, Failure> {
-        self.reject_unknown_fields(graph_input::QUERY)?;
-        let json = self.required(&["query", "cypher", "text"], "a string of Cypher")?;
-        let text = json.as_text().filter(|text| !text.trim().is_empty());
-        let text = text.ok_or_else(|| type_mismatch("query", "a string of Cypher", json))?;
-        let params = match self.get(&["params", "parameters"])? {
-            None => Vec::new(),
-            Some(json) => match json.value() {
-                Json::Map(entries) => entries.clone(),
-                _ => return Err(type_mismatch("params", "an object of names and values", json)),
-            },
-        };
-        Ok(Operation::Query {
-            text: text.into(),
-            params,
-            auto_commit: self.flag("autoCommit")?,
-        })
     }
 }
 

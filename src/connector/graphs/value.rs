@@ -94,10 +94,12 @@ pub(super) fn property(name: &str, json: &Json) -> Result<Term, Failure> {
 
 fn scalar(name: &str, json: &Json) -> Result<Term, Failure> {
     let refused = |what: &str| Failure::invalid(format!("the value of '{}' {what}", truncated(name)));
-    if holds_any(json) {
+    let typed = typed(json);
+    // An object that is no value is none whatever a job gives.
+    if holds_any(json) && (typed.is_some() || *json.value() == Json::Any) {
         return Ok(Term::Value(Value::Null));
     }
-    let Some((kind, inner)) = typed(json) else {
+    let Some((kind, inner)) = typed else {
         return Ok(Term::Value(match json.value() {
             Json::Null => Value::Null,
             Json::Bool(flag) => Value::Bool(*flag),

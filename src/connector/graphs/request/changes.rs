@@ -75,12 +75,44 @@ impl InputFields<'_> {
             changes.extend(self.changes(names)?);
             Ok(changes)
         };
-        Ok(Merge {
+        let merge = Merge {
             matched: self.properties(&["matchProperties", "matchProps"])?,
             on_create: merged(&["onCreate"])?,
             on_match: merged(&["onMatch"])?,
-        })
+        };
+        if let Some((name, _)) = merge.matched.iter().find(|(_, value)| *value.value() == Json::Null) {
+            return Err(Failure::invalid(format!(
+                "input.matchProperties.{}: must have a value, got null, which no property equals",
+                truncated(name.as_str())
+            )));
+        }
+        found_again(&merge)?;
+        Ok(merge)
     }
+}
+
+/// Refuses what creates something that the same properties do not find: each job would create one more.
+fn found_again(merge: &Merge) -> Result<(), Failure> {
+    for (name, change) in &merge.on_create {
+        let Some((_, matched)) = merge.matched.iter().find(|(known, _)| known == name) else {
+            continue;
+        };
+        let same = match change {
+            Change::Set(value) => {
+                let (value, matched) = (value.value(), matched.value());
+                value == matched || *value == Json::Any || *matched == Json::Any
+            }
+            _ => false,
+        };
+        if !same {
+            return Err(Failure::invalid(format!(
+                "input.onCreate.{0}: differs from `matchProperties.{0}`, by which what is created is to be found again; leave \
+                 it out here and in `setProperties`, or change it by `onMatch`",
+                truncated(name.as_str())
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// The change that one member of `properties` asks for.

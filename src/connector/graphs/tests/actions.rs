@@ -215,6 +215,18 @@ fn values_of_templates_are_checked_by_the_constructor() {
     let by_id = Some(r#"{"a":"{{a}}"}"#);
     for (verb, template, filter, said) in [
         (
+            CreateNode,
+            r#"{"labels":"P","properties":{"k":{"$inc":"{{by}}"}}}"#,
+            None,
+            "the value of 'k' is none of a property",
+        ),
+        (
+            MergeNode,
+            r#"{"labels":"P","matchProperties":{"k":null}}"#,
+            None,
+            "template.matchProperties.k: must have a value",
+        ),
+        (
             FindNodes,
             r#"{"limit":"x"}"#,
             by_id,
@@ -387,4 +399,23 @@ fn every_problem_of_an_action_is_told_at_its_path() {
         assert!(said.iter().any(|(known, _)| known == path), "{path}: {said:?}");
     }
     assert_eq!(said.len(), 4, "{said:?}");
+}
+
+#[test]
+fn parameter_that_no_job_can_give_is_told_by_the_constructor() {
+    let action = |params: &str| GraphAction {
+        path: "actions[0]".into(),
+        tag: "a".into(),
+        verb: GraphVerb::Query,
+        query: Some("RETURN $x, '$y'".into()),
+        template: params.into(),
+        filter: None,
+        defaults: None,
+    };
+    assert_eq!(action::check(&action(r#"{"x":"{{x}}"}"#), GraphKind::Neo4j), []);
+    let said = action::check(&action("{}"), GraphKind::Neo4j);
+    let [(path, why)] = said.as_slice() else {
+        panic!("{said:?}")
+    };
+    assert!(path == "params" && why.contains("lacks 'x'"), "{said:?}");
 }

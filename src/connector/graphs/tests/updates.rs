@@ -71,3 +71,67 @@ async fn operators_that_meet_another_type_are_named_with_their_property() {
     let (_, message) = graph.refusal("mergeNode", merge).await;
     assert!(message.contains("$inc of 'l' needs a number"), "{message}");
 }
+
+#[tokio::test]
+async fn merge_that_would_not_find_what_it_creates_is_refused() {
+    let Some(graph) = TestGraph::new().await else { return };
+    for (rest, expected) in [
+        (
+            r#""matchProperties":{"k":"m"},"onCreate":{"k":"z"}"#,
+            "input.onCreate.k: differs",
+        ),
+        (
+            r#""matchProperties":{"k":"m"},"setProperties":{"k":"z"}"#,
+            "input.onCreate.k: differs",
+        ),
+        (
+            r#""matchProperties":{"k":1},"onCreate":{"k":{"$inc":1}}"#,
+            "input.onCreate.k: differs",
+        ),
+        (
+            r#""matchProperties":{"k":"m"},"onCreate":{"k":null}"#,
+            "input.onCreate.k: differs",
+        ),
+        (
+            r#""matchProperties":{"k":null}"#,
+            "input.matchProperties.k: must have a value",
+        ),
+    ] {
+        let (code, message) = graph
+            .refusal("mergeNode", &format!(r#"{{"labels":["@L"],{rest}}}"#))
+            .await;
+        assert!(
+            code == "VALIDATION_ERROR" && message.contains(expected),
+            "{rest}: {message}"
+        );
+    }
+    assert_eq!(graph.count().await, 0);
+    // What is found may change what it is found by.
+    for created in [true, false, true] {
+        let input = r#"{"labels":["@L"],"matchProperties":{"k":"new"},"onCreate":{"k":"new"},"onMatch":{"k":"taken"}}"#;
+        assert_eq!(graph.run("mergeNode", input).await["created"], json!(created));
+    }
+}
+
+#[tokio::test]
+async fn query_without_text_or_parameter_says_so() {
+    let Some(graph) = TestGraph::new().await else { return };
+    for (input, expected) in [
+        (r#"{"query":""}"#, "input.query: is empty"),
+        (r#"{"query":"RETURN $x"}"#, "input.params: lacks 'x'"),
+        (
+            r#"{"query":"RETURN $x, $y","params":{"x":1}}"#,
+            "input.params: lacks 'y'",
+        ),
+    ] {
+        let (code, message) = graph.refusal("query", input).await;
+        assert!(
+            code == "VALIDATION_ERROR" && message.contains(expected),
+            "{input}: {message}"
+        );
+    }
+    let rows = graph
+        .run("query", r#"{"query":"RETURN '$x' AS a, $y AS b","params":{"y":1}}"#)
+        .await;
+    assert_eq!(rows["rows"], json!([{ "a": "$x", "b": 1 }]));
+}
