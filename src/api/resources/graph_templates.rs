@@ -65,6 +65,12 @@ pub(super) fn check_template(verb: GraphVerb, template: Option<&str>, filter: Op
         check_filter(&filter, "filterTemplate", &mut problems);
     }
     let members = template.as_ref().and_then(Value::as_object);
+    if let Some(name) = members.and_then(|members| FILTERS.into_iter().find(|name| members.contains_key(*name)))
+        && filter.is_some()
+    {
+        let problem = format!("is in the place of the template's `{name}`; give one of them");
+        problems.push(("filterTemplate".to_owned(), problem));
+    }
     for (name, value) in members.into_iter().flatten() {
         let path = format!("template.{}", truncated(name));
         if !verb.members().contains(&name.as_str()) {
@@ -83,6 +89,23 @@ pub(super) fn check_template(verb: GraphVerb, template: Option<&str>, filter: Op
         }
     }
     problems
+}
+
+/// What is given of a query both in the action and in its template, where one of them would count for nothing. `given`: whether
+/// the action has a `query`, and `params`.
+pub(super) fn misplaced_query(template: Option<&str>, given: (bool, bool)) -> Vec<Problem> {
+    let template: Option<Value> = template.and_then(|text| serde_json::from_str(text).ok());
+    let has = |name: &str| template.as_ref().is_some_and(|template| template.get(name).is_some());
+    let misplaced: &[&str] = match given {
+        (true, _) if has("query") && has("params") => &["template.query", "template.params"],
+        (true, _) if has("query") => &["template.query"],
+        (true, _) if has("params") => &["template.params"],
+        (false, true) if has("query") => &["params"],
+        _ => &[],
+    };
+    let problem = "the query is given elsewhere; give `query` and `params` in the action, or both in `template`";
+    let placed = misplaced.iter();
+    placed.map(|path| ((*path).to_owned(), problem.to_owned())).collect()
 }
 
 fn check_member(name: &str, value: &Value, path: &str, problems: &mut Vec<Problem>) {
@@ -368,6 +391,12 @@ mod tests {
                 None,
                 "template.properties.a",
             ),
+            (
+                GraphVerb::UpdateNode,
+                r#"{"where":{"a":1},"properties":{"b":1}}"#,
+                Some(r#"{"a":2}"#),
+                "filterTemplate",
+            ),
             (GraphVerb::Traverse, r#"{"startNodeId":1}"#, None, "template.maxDepth"),
             (
                 GraphVerb::Traverse,
@@ -378,6 +407,22 @@ mod tests {
         ] {
             let found = paths(verb, template, filter);
             assert!(found.iter().any(|found| found == path), "{template}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn query_and_params_stand_in_one_place() {
+        for (template, given, expected) in [
+            (r#"{"query":"RETURN 1"}"#, (false, false), &[][..]),
+            (r#"{"query":"RETURN 1","params":{}}"#, (false, false), &[]),
+            ("{}", (true, true), &[]),
+            (r#"{"query":"RETURN 1"}"#, (true, false), &["template.query"]),
+            (r#"{"params":{}}"#, (true, true), &["template.params"]),
+            (r#"{"query":"RETURN 1"}"#, (false, true), &["params"]),
+        ] {
+            let found = misplaced_query(Some(template), given);
+            let paths: Vec<&str> = found.iter().map(|(path, _)| &**path).collect();
+            assert_eq!(paths, expected, "{template}");
         }
     }
 }

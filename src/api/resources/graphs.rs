@@ -1,7 +1,7 @@
 //! Reads graphs and their actions.
 
 use super::environments::environments;
-use super::graph_templates::check_template;
+use super::graph_templates::{check_template, misplaced_query};
 use super::members::{members, own_tag, required_tag};
 use super::texts::{self, object_template};
 use crate::api::fields::Fields;
@@ -184,6 +184,10 @@ fn read_action(action: &mut Fields<'_>, graph: Option<&str>) -> Option<GraphActi
 fn read_query(action: &mut Fields<'_>, read: GraphAction) -> Option<GraphAction> {
     if action.raw("filterTemplate").is_some() {
         action.problem("filterTemplate", "has no meaning here; the query says what is meant");
+    }
+    let given = (action.raw("query").is_some(), action.raw("params").is_some());
+    for (name, problem) in misplaced_query(action.raw("template"), given) {
+        action.problem(&name, problem);
     }
     let mut template = action.object("template");
     if let Some(template) = &mut template {
