@@ -97,7 +97,7 @@ struct Given<'a> {
 impl Given<'_> {
     /// Refuses a value that fills nothing.
     fn check(&self, part: Option<&'static str>, key: &str) -> Result<(), Failure> {
-        if self.taken.iter().any(|place| *place == (part, key)) {
+        if self.taken.contains(&(part, key)) {
             return Ok(());
         }
         let path = |part: Option<&str>| match part {

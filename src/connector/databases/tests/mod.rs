@@ -6,6 +6,7 @@ mod actions;
 mod changes;
 mod contradictions;
 mod definitions;
+mod definitions_in_vain;
 mod documented;
 #[cfg(feature = "dynamodb")]
 mod dynamodb;
