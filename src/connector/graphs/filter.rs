@@ -285,6 +285,14 @@ impl Reader {
 
     fn membership(&mut self, name: &Name, key: &str, value: &Json) -> Result<Filter, Failure> {
         let all = values(key, value)?;
+        // As a value of a job in the place of one value: no property would equal it, and every one differ.
+        if all.iter().any(|value| matches!(value.value(), Json::List(_))) {
+            return Err(Failure::invalid(format!(
+                "{} must be a list of single values, and one of '{}' is a list; give the list itself",
+                truncated(key),
+                truncated(name.as_str())
+            )));
+        }
         let given = all.len();
         let some: Vec<Json> = all.into_iter().filter(|value| *value.value() != Json::Null).collect();
         let has_null = some.len() < given;
@@ -416,6 +424,7 @@ mod tests {
             (r#"{"a":{}}"#, "empty object"),
             (r#"{"a":{"$gt":null}}"#, "null"),
             (r#"{"a":{"$in":1}}"#, "must be a list"),
+            (r#"{"a":{"$nin":[[1,2]]}}"#, "list of single values"),
             (r#"{"a":{"$between":[1]}}"#, "two values"),
             (r#"{"a":{"$contains":1}}"#, "string"),
             (r#"{"a":{"$exists":1}}"#, "true or false"),

@@ -419,3 +419,24 @@ fn parameter_that_no_job_can_give_is_told_by_the_constructor() {
     };
     assert!(path == "params" && why.contains("lacks 'x'"), "{said:?}");
 }
+
+#[tokio::test]
+async fn a_job_neither_empties_a_list_nor_nests_one_so_that_every_node_is_deleted() {
+    let Some(graph) = TestGraph::new().await else { return };
+    graph.node(r#"{"k":1}"#).await;
+    for (filter, input, expected) in [
+        (r#"{"k":{"$nin":"{{keep}}"}}"#, r#"{"keep":[]}"#, "the filter is empty"),
+        (
+            r#"{"k":{"$not":{"$in":"{{keep}}"}}}"#,
+            r#"{"keep":[]}"#,
+            "the filter is empty",
+        ),
+        (r#"{"k":{"$nin":["{{keep}}"]}}"#, r#"{"keep":[1,2]}"#, "is a list"),
+    ] {
+        let action = defined(&graph, GraphVerb::DeleteNode, r#"{"labels":["@L"]}"#, Some(filter));
+        assert_eq!(action::check(&action, GraphKind::Neo4j), [], "{filter}");
+        let failure = try_act(&graph, &action, input).await.unwrap_err();
+        assert!(failure.message.contains(expected), "{filter}: {failure:?}");
+    }
+    assert_eq!(graph.count().await, 1);
+}
