@@ -57,7 +57,8 @@ fn filter_in(operation: &mut Operation) -> Option<&mut Filter> {
     }
 }
 
-fn filter_of(operation: &Operation) -> Option<&Filter> {
+/// The filter of an operation.
+pub(super) fn filter_of(operation: &Operation) -> Option<&Filter> {
     match operation {
         Operation::Find(select) | Operation::FindOne(select) => Some(&select.filter),
         Operation::Count(count) => Some(&count.filter),

@@ -13,6 +13,9 @@ use std::time::Duration;
 /// How long was waited is said by whoever knows the address.
 const NO_SERVER: &str = "MongoDB: no answer of a server that could do it";
 
+/// What is said of a pattern that the server cannot read.
+pub(super) const INVALID_PATTERN: &str = "the regular expression is invalid";
+
 /// A unique key is there already.
 const DUPLICATE_KEY: i32 = 11000;
 
@@ -196,7 +199,7 @@ fn meaning(number: i32) -> (ErrorCode, &'static str) {
             ErrorCode::ValidationError,
             "a value or a field does not fit the operation",
         ),
-        51091 | 51108 => (ErrorCode::ValidationError, "the regular expression is invalid"),
+        51091 | 51108 => (ErrorCode::ValidationError, INVALID_PATTERN),
         59 | 40324 => (ErrorCode::ValidationError, "the server knows no such command or stage"),
         10334 | 17419 | 17420 => (ErrorCode::ValidationError, "a document is larger than the server takes"),
         _ => (ErrorCode::ValidationError, "the operation was refused"),

@@ -71,6 +71,16 @@ fn with_element(forms: Vec<Bson>) -> Document {
     doc! { "$elemMatch": { "$in": forms } }
 }
 
+/// Adds the fields that are compared with regular expressions.
+pub(super) fn fields_with_regex<'f>(filter: &'f Filter, fields: &mut Vec<&'f str>) {
+    match filter {
+        Filter::All(parts) | Filter::Any(parts) => parts.iter().for_each(|part| fields_with_regex(part, fields)),
+        Filter::Not(inner) => fields_with_regex(inner, fields),
+        Filter::Column(name, Predicate::Regex(_)) => fields.push(name),
+        Filter::Column(..) => {}
+    }
+}
+
 fn all_forms(values: &[Json]) -> Result<Vec<Bson>, Failure> {
     let mut all = Vec::with_capacity(values.len());
     for value in values {

@@ -20,12 +20,14 @@ mod update;
 mod value;
 
 use self::address::Address;
-use self::failure::{failure, waited};
+use self::failure::{INVALID_PATTERN, failure, waited};
 use super::backend::Documents;
+use super::definition::filter_of;
 use super::dialect::Dialect;
 use super::include;
 use super::operation::{Operation, Raw};
 use crate::connector::Failure;
+use crate::text::spelling::truncated;
 use async_trait::async_trait;
 use mongodb::bson::doc;
 use mongodb::{Client, Database};
@@ -68,7 +70,7 @@ impl Documents for MongoDb {
     async fn run(&self, operation: &Operation, timeout: Duration, _key: &str) -> Result<String, Failure> {
         let database = &self.database().await?;
         let answer = run(database, operation, timeout).await;
-        answer.map_err(|failure| waited(failure, self.address.patience()))
+        answer.map_err(|failure| waited(of_patterns(failure, operation), self.address.patience()))
     }
 
     async fn check(&self) -> Result<(), Failure> {
@@ -82,6 +84,25 @@ impl Documents for MongoDb {
             // Without waiting: attempts that still hold a cursor are over.
             client.clone().shutdown().immediate(true).await;
         }
+    }
+}
+
+/// The failure of an operation; of a pattern that cannot be read with the fields that are compared with some.
+fn of_patterns(failure: Failure, operation: &Operation) -> Failure {
+    let mut fields: Vec<&str> = Vec::new();
+    if failure.message.contains(INVALID_PATTERN)
+        && let Some(filter) = filter_of(operation)
+    {
+        filter::fields_with_regex(filter, &mut fields);
+    }
+    if fields.is_empty() {
+        return failure;
+    }
+    fields.dedup();
+    let named: Vec<String> = fields.iter().map(|field| format!("'{}'", truncated(field))).collect();
+    Failure {
+        message: format!("the filter of {}: $regex: {}", named.join(", or "), failure.message),
+        ..failure
     }
 }
 

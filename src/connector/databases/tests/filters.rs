@@ -190,6 +190,14 @@ async fn invalid_filter_error_suggests_the_nearest_operator() {
 
 #[tokio::test]
 async fn a_pattern_that_cannot_be_read_is_told_with_its_column() {
+    if let Some(database) = TestDatabase::mongodb() {
+        let find = r#"{"table":"t","where":{"n":1,"$or":[{"s":{"$regex":"("}},{"n":2}]}}"#;
+        database
+            .run("insert", r#"{"table":"t","data":{"id":1,"n":1,"s":"abc"}}"#)
+            .await;
+        let (_, message) = database.refusal("find", find).await;
+        assert!(message.starts_with("the filter of 's': $regex: "), "{message}");
+    }
     for database in TestDatabase::all().await {
         database.sql("CREATE TABLE t (id int PRIMARY KEY, s varchar(20))").await;
         database
