@@ -140,7 +140,8 @@ impl Registrations {
         self.by_id.insert(registration.id, registration);
     }
 
-    /// What is said of a route that nobody here takes, but whose resource some take by other names: the nearest of these.
+    /// What is said of a route that nobody here takes, but some take one much like it: of the same resource by other names, of
+    /// the same resource in other environments, or of other resources.
     pub(super) fn nearest(&self, route: &Route) -> Option<Box<str>> {
         let (event, resource) = route.target.split_last()?;
         let fits = |wanted: &Option<Box<str>>, value: &str| wanted.as_deref().is_none_or(|wanted| wanted == value);
@@ -157,7 +158,10 @@ impl Registrations {
             name.clone().filter(|_| is_of)
         };
         let mut known: Vec<Box<str>> = self.by_id.values().filter_map(name_of).collect();
-        let resource = resource.first().filter(|_| !known.is_empty())?;
+        let resource = resource.first()?;
+        if known.is_empty() {
+            return self.nearest_resource(route, resource, event);
+        }
         known.sort_unstable();
         known.dedup();
         let names: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
@@ -170,6 +174,52 @@ impl Registrations {
             )
             .into(),
         )
+    }
+
+    fn nearest_resource(&self, route: &Route, resource: &str, event: &str) -> Option<Box<str>> {
+        // Operations of a resource, which it has without actions too.
+        let base = match route.namespace {
+            Namespace::DatabaseActions => Namespace::Databases,
+            Namespace::GraphActions => Namespace::Graphs,
+            other => other,
+        };
+        let patterns = self.by_id.values().map(|registration| &registration.pattern);
+        let patterns = patterns.filter(|pattern| {
+            let product = pattern.product.as_deref();
+            [route.namespace, base].contains(&pattern.namespace)
+                && pattern.target.len() == route.target.len()
+                && product.is_none_or(|product| *product == *route.product)
+        });
+        let (mut here, mut elsewhere): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
+        let mut is_of_base = false;
+        for pattern in patterns {
+            let Some(Some(tag)) = pattern.target.first() else {
+                continue;
+            };
+            match pattern.env.as_deref() {
+                Some(env) if *env != *route.env => elsewhere.extend((**tag == *resource).then_some(env)),
+                _ => here.push(tag),
+            }
+            is_of_base = is_of_base || **tag == *resource && pattern.namespace != route.namespace;
+        }
+        for names in [&mut here, &mut elsewhere] {
+            names.sort_unstable();
+            names.dedup();
+        }
+        let (shown, env) = (truncated(resource), truncated(&route.env));
+        let said = match (here.contains(&resource), elsewhere.is_empty()) {
+            (true, _) if is_of_base => {
+                format!("'{}' is not known of '{shown}', which has no actions", truncated(event))
+            }
+            (true, _) => return None,
+            (false, false) => format!(
+                "'{shown}' is not known in the environment '{env}', but in {}",
+                elsewhere.join(", ")
+            ),
+            (false, true) if here.is_empty() => return None,
+            (false, true) => format!("'{shown}' is not known; {}", suggestion(resource, &here)),
+        };
+        Some(said.into())
     }
 
     /// Attempts at once in slots of the package's own, for one target each: what runs in them ends no process.
@@ -275,18 +325,22 @@ mod tests {
     #[test]
     fn nearest_name_of_the_same_resource_is_told_of_a_route_that_nobody_takes() {
         let mut registrations = Registrations::default();
-        for (id, resource, event) in [
-            (1, "db", Some("low")),
-            (2, "db", Some("sync")),
-            (3, "other", Some("lo")),
-            (4, "any", None),
+        for (id, resource, event, env, namespace) in [
+            (1, "db", Some("low"), None, Namespace::DatabaseActions),
+            (2, "db", Some("sync"), None, Namespace::DatabaseActions),
+            (3, "other", Some("lo"), None, Namespace::DatabaseActions),
+            (4, "any", None, None, Namespace::DatabaseActions),
+            (5, "far", Some("go"), Some("prd"), Namespace::DatabaseActions),
+            (6, "bare", None, Some("e"), Namespace::Databases),
+            (7, "people", None, Some("e"), Namespace::Graphs),
+            (8, "people", None, Some("prd"), Namespace::Graphs),
         ] {
             registrations.add(Arc::new(Registration {
                 id,
                 pattern: Pattern {
-                    namespace: Namespace::DatabaseActions,
+                    namespace,
                     product: Some("p".into()),
-                    env: None,
+                    env: env.map(Into::into),
                     target: vec![Some(resource.into()), event.map(Into::into)],
                 },
                 handler: Arc::new(NoopHandler),
@@ -313,12 +367,38 @@ mod tests {
         );
         let all = nearest(actions, "p", "db", "something-else").unwrap();
         assert!(all.contains("low, sync") && !all.contains("lo,"), "{all}");
-        for (namespace, product, resource) in [
-            (Namespace::Databases, "p", "db"),
-            (actions, "q", "db"),
-            (actions, "p", "unknown"),
-            (actions, "p", "any"),
+        for (namespace, resource, said) in [
+            (actions, "othr", "'othr' is not known; did you mean `other`?"),
+            (
+                actions,
+                "unknown",
+                "'unknown' is not known; known are any, bare, db, other",
+            ),
+            (actions, "far", "'far' is not known in the environment 'e', but in prd"),
+            (actions, "bare", "'lwo' is not known of 'bare', which has no actions"),
+            (
+                Namespace::Databases,
+                "bar",
+                "'bar' is not known; did you mean `bare`?",
+            ),
+            (
+                Namespace::Graphs,
+                "poeple",
+                "'poeple' is not known; did you mean `people`?",
+            ),
+            (
+                Namespace::GraphActions,
+                "people",
+                "'lwo' is not known of 'people', which has no actions",
+            ),
         ] {
+            assert_eq!(
+                nearest(namespace, "p", resource, "lwo").as_deref(),
+                Some(said),
+                "{resource}"
+            );
+        }
+        for (namespace, product, resource) in [(actions, "q", "db"), (actions, "p", "any")] {
             assert_eq!(
                 nearest(namespace, product, resource, "lwo"),
                 None,
