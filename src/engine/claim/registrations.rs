@@ -376,11 +376,7 @@ mod tests {
             ),
             (actions, "far", "'far' is not known in the environment 'e', but in prd"),
             (actions, "bare", "'lwo' is not known of 'bare', which has no actions"),
-            (
-                Namespace::Databases,
-                "bar",
-                "'bar' is not known; did you mean `bare`?",
-            ),
+            (Namespace::Databases, "bar", "'bar' is not known; did you mean `bare`?"),
             (
                 Namespace::Graphs,
                 "poeple",
