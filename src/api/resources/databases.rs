@@ -72,7 +72,7 @@ fn read_env(env: &mut Fields<'_>, slug: Box<str>, kind: Option<DatabaseKind>) ->
     if env.raw("connection_url").is_none() {
         env.problem(
             "connection_url",
-            "is missing; it must be a string, as in 'postgres://user:$Secret{KEY}@host/database'",
+            format!("is missing; it must be a string, as in {}", example(kind)),
         );
     }
     let url = text(env, "connection_url");
@@ -105,6 +105,18 @@ fn read_env(env: &mut Fields<'_>, slug: Box<str>, kind: Option<DatabaseKind>) ->
 
 fn is_http(text: &str) -> bool {
     Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+}
+
+/// An address of a database, with its password as a secret.
+fn example(kind: Option<DatabaseKind>) -> &'static str {
+    match kind {
+        Some(DatabaseKind::Mysql) => "'mysql://user:$Secret{KEY}@host/database'",
+        Some(DatabaseKind::Sqlite) => "'sqlite:/srv/app.db'",
+        Some(DatabaseKind::Mongodb) => "'mongodb://user:$Secret{KEY}@host/database'",
+        Some(DatabaseKind::Dynamodb) => "'dynamodb://eu-west-1'",
+        Some(DatabaseKind::Cassandra | DatabaseKind::Mssql | DatabaseKind::Oracle) => "'$Secret{KEY}'",
+        Some(DatabaseKind::Postgresql) | None => "'postgres://user:$Secret{KEY}@host/database'",
+    }
 }
 
 /// What is wrong with an address, without repeating it, since it may hold a password.
@@ -339,7 +351,17 @@ fn sql_problem(sql: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::sql_problem;
+    use super::{DatabaseKind, example, sql_problem, url_problem};
+
+    #[test]
+    fn example_of_an_address_is_one_of_the_type_of_database() {
+        for (name, kind) in DatabaseKind::NAMES {
+            let address = example(Some(kind)).trim_matches('\'').replace("$Secret{KEY}", "word");
+            let problem = url_problem(&address.as_str().into(), kind);
+            assert_eq!(problem, None, "{name}");
+        }
+        assert!(example(Some(DatabaseKind::Mongodb)).starts_with("'mongodb://"));
+    }
 
     #[test]
     fn sql_placeholders_are_refused_within_quotes_and_comments() {
