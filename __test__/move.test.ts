@@ -248,11 +248,17 @@ describe('ductape move', () => {
     }
   });
 
-  it.skipIf(noTerminal)('asks on a terminal, and draws a bar', async () => {
-    const from = await fullStore(20_000);
-    const to = `sqlite:${join(await temporaryFolder(), 'new.db')}`;
-    const { code, stdout } = await onTerminal(['move', from, to, '--yes']);
-    expect([code, plain(stdout)]).toEqual([0, expect.stringMatching(/copying \[[#.]+\] \d+ %/)]);
+  it.skipIf(noTerminal)('draws a bar on a terminal', { timeout: 120_000 }, async () => {
+    let shown = '';
+    // As many as last for long enough here.
+    for (let count = 20_000; count <= 500_000 && !/copying \[[#.]+\] \d+ %/.test(shown); count *= 5) {
+      const from = await fullStore(count);
+      const to = `sqlite:${join(await temporaryFolder(), 'new.db')}`;
+      const { code, stdout } = await onTerminal(['move', from, to, '--yes']);
+      expect(code).toBe(0);
+      shown = plain(stdout);
+    }
+    expect(shown).toMatch(/copying \[[#.]+\] \d+ %/);
   });
 
   it.each(
