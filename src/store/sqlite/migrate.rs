@@ -24,11 +24,12 @@ const CLOSED: i64 = 1_000_000;
 
 /// Refuses a database of another program before changing anything in it.
 pub(super) fn check_owner(connection: &Connection, path: &Path) -> Result<()> {
+    // In this order: another process may make the store meanwhile, tables and mark at once.
+    let objects: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     let owner: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
     if owner == APPLICATION_ID {
         return Ok(());
     }
-    let objects: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if owner == 0 && objects == 0 {
         return Ok(());
     }
