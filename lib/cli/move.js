@@ -17,7 +17,6 @@ class Phases {
   #context;
   #progress;
   #phase;
-  #last = { done: 0 };
   #from = 0;
 
   constructor(context) {
@@ -32,9 +31,8 @@ class Phases {
       this.#progress = new Progress(this.#context.out, LABELS[phase], what);
       this.#from = performance.now();
     }
-    this.#last = { done };
     const seconds = Math.round((performance.now() - this.#from) / 1_000);
-    this.#progress.update(phase === 'preparing' ? seconds : this.#last.done);
+    this.#progress.update(phase === 'preparing' ? seconds : done);
   }
 
   end() {
@@ -133,7 +131,7 @@ module.exports = {
       }
       return EXIT.DONE;
     } catch (error) {
-      throw new CommandError(error.code, error.message, remedyOf(error));
+      throw Object.assign(new CommandError(error.code, error.message, remedyOf(error)), { details: error.details });
     } finally {
       phases.end();
       context.restorers.delete(end);
