@@ -41,7 +41,7 @@ pub use storage::{
     AwsBucket, AzureContainer, FileSources, GcpBucket, LocalFolder, Storage, StorageEnv, StorageEvent, StorageLocation,
     StorageOperation,
 };
-pub use template::{Placeholder, Template};
+pub use template::{Placeholder, Template, refused_defaults};
 pub use text::Text;
 
 use std::sync::Arc;

@@ -4,7 +4,7 @@
 //! Invariants: filled-in values are never parsed as templates; the size of a filled text is bounded.
 
 use super::feature::InputKind;
-use crate::text::spelling::suggestion;
+use crate::text::spelling::{suggestion, truncated};
 
 /// Longest filled text, in bytes.
 const MAX_FILLED_BYTES: usize = 10 << 20;
@@ -202,6 +202,28 @@ fn is_name(name: &str) -> bool {
                 .all(|character| character.is_alphanumeric() || matches!(character, '_' | '-'))
     };
     name.len() <= 255 && name.split('.').all(sound)
+}
+
+/// Defaults that their own placeholders forbid, each with its path and why; `value_of` has the default of a name as text. What an
+/// expression will yield is not known.
+#[must_use]
+pub fn refused_defaults(placeholders: &[&str], value_of: impl Fn(&str) -> Option<String>) -> Vec<(String, String)> {
+    let mut found: Vec<(String, String)> = Vec::new();
+    for text in placeholders {
+        let Ok(placeholder) = Placeholder::read(text) else {
+            continue;
+        };
+        let why = value_of(placeholder.name)
+            .filter(|value| !value.contains('$'))
+            .and_then(|value| placeholder.refusal(&value));
+        let path = format!("defaults.{}", truncated(placeholder.name));
+        if let Some(why) = why
+            && !found.iter().any(|(known, _)| *known == path)
+        {
+            found.push((path, format!("{why}, as its placeholder says")));
+        }
+    }
+    found
 }
 
 #[cfg(test)]

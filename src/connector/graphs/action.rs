@@ -8,7 +8,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::connector::Failure;
 use crate::connector::databases::json::Json;
 use crate::engine::inputs::ExpressionResolver;
-use crate::resources::{GraphAction, GraphKind, Placeholder, Text};
+use crate::resources::{GraphAction, GraphKind, Placeholder, Text, refused_defaults};
 use crate::text::spelling::{suggestion, truncated};
 
 /// The texts of an action with its secrets and expressions resolved.
@@ -148,9 +148,8 @@ fn filters_of(template: &mut Json, path: &str, each: &mut dyn FnMut(String, &mut
 
 /// Defaults that their own placeholders forbid. What an expression will yield is not known.
 fn wrong_defaults(templates: &Templates) -> Vec<Problem> {
-    let mut found: Vec<Problem> = Vec::new();
     let Some(defaults) = &templates.defaults else {
-        return found;
+        return Vec::new();
     };
     let mut all: Vec<&str> = Vec::new();
     placeholders(&templates.template, &mut all);
@@ -158,22 +157,7 @@ fn wrong_defaults(templates: &Templates) -> Vec<Problem> {
         .filter
         .iter()
         .for_each(|filter| placeholders(filter, &mut all));
-    for text in all {
-        let Ok(placeholder) = Placeholder::read(text) else {
-            continue;
-        };
-        let value = value_at(defaults, placeholder.name).map(Json::text);
-        let why = value
-            .filter(|value| !value.contains('$'))
-            .and_then(|value| placeholder.refusal(&value));
-        let path = format!("defaults.{}", truncated(placeholder.name));
-        if let Some(why) = why
-            && !found.iter().any(|(known, _)| *known == path)
-        {
-            found.push((path, format!("{why}, as its placeholder says")));
-        }
-    }
-    found
+    refused_defaults(&all, |name| value_at(defaults, name).map(Json::text))
 }
 
 /// The member of an input that a message speaks of, and what follows its name.

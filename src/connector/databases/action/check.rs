@@ -12,7 +12,7 @@ use crate::connector::databases::filter;
 use crate::connector::databases::json::Json;
 use crate::connector::databases::operation::Operation;
 use crate::connector::databases::request::ReadContext;
-use crate::resources::{ActionVerb, DatabaseAction, Placeholder};
+use crate::resources::{ActionVerb, DatabaseAction, refused_defaults};
 use crate::text::spelling::{suggestion, truncated};
 
 /// The path of a member of the action, empty for the action itself, and what is wrong there.
@@ -145,30 +145,16 @@ fn wrong_parameters(template: Option<&Json>, dialect: Dialect) -> Option<Problem
 
 /// Defaults that their own placeholders forbid. What an expression will yield is not known.
 fn wrong_defaults(templates: &Templates) -> Vec<Problem> {
-    let mut found: Vec<Problem> = Vec::new();
     let Some(Json::Map(defaults)) = &templates.defaults else {
-        return found;
+        return Vec::new();
     };
     let options = templates.options.iter().map(|(_, option)| option);
     let texts = [&templates.template, &templates.filter].into_iter().flatten();
+    let mut all: Vec<&str> = Vec::new();
     for template in texts.chain(options) {
-        placeholders(template, &mut |text| {
-            let Ok(placeholder) = Placeholder::read(text) else {
-                return;
-            };
-            let value = value_at(defaults, placeholder.name).map(Json::text);
-            let why = value
-                .filter(|value| !value.contains('$'))
-                .and_then(|value| placeholder.refusal(&value));
-            let path = format!("defaults.{}", truncated(placeholder.name));
-            if let Some(why) = why
-                && !found.iter().any(|(known, _)| *known == path)
-            {
-                found.push((path, format!("{why}, as its placeholder says")));
-            }
-        });
+        placeholders(template, &mut |text| all.push(text));
     }
-    found
+    refused_defaults(&all, |name| value_at(defaults, name).map(Json::text))
 }
 
 /// An action that is checked, and its texts.
