@@ -14,6 +14,8 @@ use std::time::Duration;
 
 /// How long somebody may hold the lock for writing.
 const LOCK_WAIT: Duration = Duration::from_secs(1);
+/// How often what has taken too long is interrupted until it ends.
+const INTERRUPTION_EVERY: Duration = Duration::from_millis(5);
 /// Most sentences about damage.
 const MAX_DAMAGE: usize = 5;
 
@@ -153,8 +155,11 @@ fn within<R>(
     let (done, end) = channel::<()>();
     let found = std::thread::scope(|scope| {
         scope.spawn(move || {
-            if end.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+            let mut left = limit;
+            // A statement that is just beginning does not hear an interruption.
+            while end.recv_timeout(left) == Err(RecvTimeoutError::Timeout) {
                 interrupt.interrupt();
+                left = INTERRUPTION_EVERY;
             }
         });
         let found = run(connection);
