@@ -1164,6 +1164,61 @@ export interface IProcess {
   claimed: number;
   running: number;
   prefetched: number;
+  /** The version of this package that it runs. It and `handlers` are missing until a second or so after its start. */
+  version?: string;
+  /** Its handlers, at most 200: what they leave open is missing. */
+  handlers?: IProcessHandler[];
+  /** Whether it is the instance that was asked. */
+  is_this: boolean;
+}
+
+/** A handler of a process: which jobs it takes. */
+export interface IProcessHandler {
+  namespace: JobNamespaceName;
+  product?: string;
+  env?: string;
+  target?: IJobTarget;
+  /** How many attempts it makes at once. */
+  concurrency?: number;
+  /** Whether `resources` define what is done, not a function of the program. */
+  built_in: boolean;
+}
+
+/** How many jobs a target has, by state. */
+export interface IJobTargetCounts {
+  namespace: JobNamespaceName;
+  product: string;
+  env: string;
+  target: IJobTarget;
+  /** Whether this instance works on it: it has a handler for it, and is a worker. */
+  handled_here: boolean;
+  total: number;
+  scheduled: number;
+  queued: number;
+  running: number;
+  completed: number;
+  failed: number;
+  cancelled: number;
+  paused: number;
+}
+
+/** A change that somebody made, in the audit log. */
+export interface IAuditEntry {
+  /** When it was asked for, in ms since the epoch. */
+  at: number;
+  /** By whom: the `user` that `authorize` of the dashboard gave. */
+  who: string;
+  /** What: `'cancel'`, `'retry many'`, … */
+  action: string;
+  /** Of what: ids, filters, counts. It holds nothing of inputs and results. */
+  detail: unknown;
+}
+
+/** A page of the audit log, newest first. */
+export interface IAuditLog {
+  entries: IAuditEntry[];
+  /** Cursor of the next page; absent on the last one. */
+  next?: string;
 }
 
 /** Conditions for jobs; all of them must hold. */
@@ -1531,6 +1586,15 @@ export interface Jobs {
    * its runs have been taken over.
    */
   processes(): Promise<IProcess[]>;
+  /**
+   * How many jobs each target has, by state: at most 1,000 targets, those with the most jobs that have not ended first. It reads counters,
+   * however many jobs there are.
+   */
+  targets(
+    filter?: Pick<IJobFilter, 'product' | 'env' | 'namespace'> & { target?: IJobTarget },
+  ): Promise<IJobTargetCounts[]>;
+  /** What was changed by the dashboard, and by whom, newest first; `limit` up to 1,000, default 100. The newest 10,000 entries are kept. */
+  audit(options?: { limit?: number; cursor?: string }): Promise<IAuditLog>;
   /** What the job's handler logged, oldest line first; the last 1,000 lines are kept. */
   logs(id: string): Promise<IJobLogLine[]>;
   /**

@@ -64,6 +64,8 @@ const jobs = (bridge) => ({
   getStats: (filter) => bridge.call('jobs.getStats', { '': filter }),
   metrics: (options) => bridge.call('jobs.metrics', { '': options }),
   processes: () => bridge.call('jobs.processes'),
+  targets: (filter) => bridge.call('jobs.targets', { '': filter }),
+  audit: (options) => bridge.call('jobs.audit', { options }),
   logs: (id) => bridge.call('jobs.logs', { id }),
   getHistory: (id, options) => bridge.call('jobs.getHistory', { id, options }),
   preview: (schedule, options) => bridge.call('jobs.preview', { schedule, options }),

@@ -10,8 +10,8 @@ use super::opening::Opening;
 use super::options::Options;
 use super::resources::check;
 use super::{
-    backup, caches, changes, clock, explain, health, jobs, metrics, processes, refusal, reschedule, schedule, sessions,
-    statement, steps, transfer, webhooks,
+    audit, backup, caches, changes, clock, explain, health, jobs, metrics, processes, refusal, reschedule, schedule,
+    sessions, statement, steps, targets, transfer, webhooks,
 };
 use crate::clock::{Clock, ManualClock, Millis, StoreClock, SystemClock};
 use crate::engine::routing::Routing;
@@ -288,6 +288,9 @@ impl Instance {
             JobsMethod::List => jobs::list(engine, filter).await,
             JobsMethod::Stats => jobs::stats(engine, filter).await,
             JobsMethod::Metrics => metrics::metrics(engine, filter).await,
+            JobsMethod::Targets => targets::targets(engine, filter).await,
+            JobsMethod::Audit => audit::audit(engine, filter).await,
+            JobsMethod::AddAudit => audit::add(engine, first).await,
             JobsMethod::Processes => processes::processes(engine).await,
             JobsMethod::History => jobs::history(engine, first, arguments.options(1)).await,
             JobsMethod::Explain => explain::explain(engine, first).await,

@@ -58,6 +58,9 @@ pub enum JobsMethod {
     Stats,
     Metrics,
     Processes,
+    Targets,
+    Audit,
+    AddAudit,
     History,
     Explain,
     Logs,
@@ -103,7 +106,7 @@ pub enum StepsMethod {
 }
 
 /// Every method by the name JavaScript has for it.
-const METHODS: [(&str, Method); 53] = [
+const METHODS: [(&str, Method); 56] = [
     ("start", Method::Start),
     ("drain", Method::Drain),
     ("close", Method::Close),
@@ -121,6 +124,10 @@ const METHODS: [(&str, Method); 53] = [
     ("jobs.getStats", Method::Jobs(JobsMethod::Stats)),
     ("jobs.metrics", Method::Jobs(JobsMethod::Metrics)),
     ("jobs.processes", Method::Jobs(JobsMethod::Processes)),
+    ("jobs.targets", Method::Jobs(JobsMethod::Targets)),
+    ("jobs.audit", Method::Jobs(JobsMethod::Audit)),
+    // For the package's JavaScript.
+    ("audit.add", Method::Jobs(JobsMethod::AddAudit)),
     ("jobs.getHistory", Method::Jobs(JobsMethod::History)),
     ("jobs.explain", Method::Jobs(JobsMethod::Explain)),
     ("jobs.logs", Method::Jobs(JobsMethod::Logs)),

@@ -3,6 +3,7 @@
 //! Every input is checked completely before anything is written, and one error lists all problems with their paths.
 //! Knows the engine and the model, not Node and no concrete store.
 
+mod audit;
 mod backup;
 mod batch;
 mod caches;
@@ -44,6 +45,7 @@ mod sessions;
 mod statement;
 mod steps;
 mod storage;
+mod targets;
 pub mod transfer;
 pub mod view;
 mod webhooks;

@@ -4,8 +4,9 @@ use super::jobs::to_json;
 use crate::clock::Millis;
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::store::{Liveness, Process};
+use crate::store::{InstanceId, Liveness, Process};
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 #[derive(Debug, Serialize)]
 struct ProcessView<'a> {
@@ -26,10 +27,15 @@ struct ProcessView<'a> {
     claimed: i64,
     running: i64,
     prefetched: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    handlers: Option<&'a RawValue>,
+    is_this: bool,
 }
 
 impl<'a> ProcessView<'a> {
-    fn new(process: &'a Process) -> Self {
+    fn new(process: &'a Process, own: Option<InstanceId>) -> Self {
         let running = process.running();
         Self {
             // It may be more than a number of JavaScript holds.
@@ -48,6 +54,12 @@ impl<'a> ProcessView<'a> {
             claimed: process.claimed,
             running,
             prefetched: process.claimed - running,
+            version: process.version.as_deref(),
+            handlers: process
+                .handlers
+                .as_deref()
+                .and_then(|text| serde_json::from_str(text).ok()),
+            is_this: own == Some(process.id),
         }
     }
 }
@@ -58,5 +70,7 @@ impl<'a> ProcessView<'a> {
 /// Those of the store.
 pub async fn processes(engine: &Engine) -> Result<String> {
     let processes = engine.store.processes(engine.clock.now()).await?;
-    to_json(&processes.iter().map(ProcessView::new).collect::<Vec<_>>())
+    let own = engine.instance();
+    let views = processes.iter().map(|process| ProcessView::new(process, own));
+    to_json(&views.collect::<Vec<_>>())
 }

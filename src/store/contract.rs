@@ -4,6 +4,7 @@
 //! clock of the leases are moved by the suite, so that nothing sleeps.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod audit;
 pub mod changing;
 pub mod claiming;
 pub mod completing;
@@ -203,6 +204,10 @@ macro_rules! store_contract {
             figures_of_several_processes_are_added_up_by_minute_and_by_hour,
             figures_added_at_the_same_time_are_all_counted,
             old_figures_are_deleted,
+        });
+        $crate::store::contract::store_contract!(@tests $make, audit: {
+            entries_of_the_audit_log_are_told_newest_first,
+            only_the_newest_entries_of_the_audit_log_are_kept,
         });
         $crate::store::contract::store_contract!(@tests $make, entries: {
             entry_exists_until_it_expires,

@@ -1,6 +1,6 @@
 //! Figures over time, by minute and by hour.
 
-use super::RouteId;
+use super::{RouteId, Stats};
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::Figures;
@@ -121,6 +121,9 @@ pub(super) fn to_text(figures: &Figures) -> String {
 /// Keeps figures over time. They are statistics: what a call that failed has written is not known.
 #[async_trait]
 pub trait FigureStore {
+    /// Numbers by route, as they are now, in the order of the routes; those that never had a job are not among them.
+    async fn stats_by_route(&self) -> Result<Vec<(RouteId, Stats)>>;
+
     /// Adds what happened in these minutes to them and to their hours.
     async fn add_figures(&self, minutes: Vec<RouteFigures>) -> Result<()>;
 

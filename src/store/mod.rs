@@ -44,6 +44,7 @@ use async_trait::async_trait;
 use std::path::Path;
 use tokio::sync::watch;
 
+mod audit;
 mod change;
 mod claim;
 mod dispatch;
@@ -66,6 +67,7 @@ mod text;
 pub mod transfer;
 mod webhook;
 
+pub use audit::{AuditEntry, AuditStore, MAX_AUDIT_ENTRIES};
 pub use change::{BulkChangeOutcome, Cancellation, Change, ChangeOutcome, RevokedClaim, Timing};
 pub use claim::{
     ClaimParams, Claimed, ClaimedRun, CompleteParams, Completed, Completion, FailedRun, RecoverParams, Recovered,
@@ -103,7 +105,7 @@ pub mod contract;
 
 /// A durable (or, in memory, a transient) place for jobs.
 #[async_trait]
-pub trait Store: WebhookStore + TextStore + FigureStore + ProcessStore + Send + Sync {
+pub trait Store: WebhookStore + TextStore + FigureStore + ProcessStore + AuditStore + Send + Sync {
     /// Writes jobs; the answers are in their order. With `all_or_nothing` and a conflict, nothing is written and only
     /// the [`Inserted::Conflict`] answers mean anything.
     async fn insert(&self, params: InsertParams) -> Result<Vec<Inserted>>;

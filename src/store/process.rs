@@ -41,6 +41,10 @@ pub struct Process {
     pub slots: Option<i64>,
     /// Runs that it has claimed.
     pub claimed: i64,
+    /// The version of the package.
+    pub version: Option<Box<str>>,
+    /// JSON text of a list of its handlers.
+    pub handlers: Option<Box<str>>,
 }
 
 impl Process {
@@ -56,6 +60,9 @@ impl Process {
 pub trait ProcessStore {
     /// All that are registered, the oldest first; times are told by the clock that shows `now`.
     async fn processes(&self, now: Millis) -> Result<Vec<Process>>;
+
+    /// Notes what a process is: the version of the package, and JSON text of a list of its handlers.
+    async fn describe(&self, instance: InstanceId, version: &str, handlers: &str) -> Result<()>;
 }
 
 /// The name of this machine; `None`: it has none that can be read.

@@ -3,6 +3,7 @@
 mod all_series;
 pub mod claimer;
 pub mod clock_jumps;
+pub mod description;
 pub mod gate;
 pub mod incomputable;
 mod pattern;

@@ -233,6 +233,10 @@ impl Registrations {
             .sum()
     }
 
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Registration>> {
+        self.by_id.values()
+    }
+
     pub(super) fn remove(&mut self, id: u32) {
         let Some(registration) = self.by_id.remove(&id) else {
             return;

@@ -6,6 +6,7 @@
 #[cfg(test)]
 mod tests;
 
+use super::description::describe;
 pub use super::pattern::Pattern;
 use super::registrations::Registrations;
 pub use super::registrations::{Holds, Registration};
@@ -105,6 +106,8 @@ impl ServedRoutes {
 #[derive(Default)]
 struct State {
     registrations: Registrations,
+    /// How often handlers came or went.
+    changes: u64,
     last_id: u32,
     routes: HashMap<RouteId, Arc<Route>>,
     newest_route: RouteMark,
@@ -166,6 +169,7 @@ impl Routing {
             built_in,
         } = target;
         let mut state = self.state();
+        state.changes += 1;
         state.last_id += 1;
         let id = state.last_id;
         let running = AtomicUsize::new(0);
@@ -202,8 +206,21 @@ impl Routing {
     /// Takes a handler away; attempts it has begun go on.
     pub fn unregister(&self, id: u32) {
         let mut state = self.state();
+        state.changes += 1;
         state.registrations.remove(id);
         state.served = None;
+    }
+
+    /// How often handlers came or went.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.state().changes
+    }
+
+    /// JSON text of a list of the handlers: `namespace`, and of `product`, `env`, `target` and `concurrency` what is not left open.
+    #[must_use]
+    pub fn description(&self) -> String {
+        describe(self.state().registrations.all())
     }
 
     /// The mark of the newest route that is known.

@@ -128,6 +128,8 @@ impl LeaseKeeper {
         self.last_tick = Instant::now();
         self.context.failpoints.pass("lease");
         let Some(instance) = self.registration.id() else { return };
+        // It is for people: the next tick tells it again.
+        let _ = self.registration.describe(instance).await;
         self.recover(instance).await;
         self.reconcile(instance).await;
         if self.tick_count % TICKS_PER_WARNING == 1 {

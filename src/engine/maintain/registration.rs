@@ -3,8 +3,8 @@
 use crate::engine::claim::routing::Routing;
 use crate::error::Result;
 use crate::store::{InstanceId, Store};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Mutex;
 
@@ -17,6 +17,8 @@ pub struct InstanceRegistration {
     routing: Arc<Routing>,
     /// 0: none.
     id: AtomicI64,
+    /// The registration, and how often handlers had come or gone, when the store was last told of them.
+    described: std::sync::Mutex<Option<(i64, u64)>>,
     /// Whether it was given up for good, until somebody registers again. Held while that changes.
     given_up: Mutex<bool>,
 }
@@ -31,6 +33,7 @@ impl InstanceRegistration {
             routing,
             lease_ms: i64::try_from(lease.as_millis()).unwrap_or(i64::MAX),
             id: AtomicI64::new(0),
+            described: std::sync::Mutex::default(),
             given_up: Mutex::new(false),
         }
     }
@@ -85,6 +88,25 @@ impl InstanceRegistration {
     /// What the store says.
     pub async fn renew(&self, id: InstanceId) -> Result<bool> {
         self.store.renew(id, self.lease_ms).await
+    }
+
+    /// Tells the store what this process is, when that is not what it has been told.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn describe(&self, id: InstanceId) -> Result<()> {
+        let current = (id.get(), self.routing.changes());
+        if *self.described() == Some(current) {
+            return Ok(());
+        }
+        let handlers = self.routing.description();
+        self.store.describe(id, env!("CARGO_PKG_VERSION"), &handlers).await?;
+        *self.described() = Some(current);
+        Ok(())
+    }
+
+    fn described(&self) -> MutexGuard<'_, Option<(i64, u64)>> {
+        self.described.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The registration is lost or given up; returns it.

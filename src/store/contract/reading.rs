@@ -349,6 +349,11 @@ pub async fn stats_count_jobs_by_state_and_runs_by_outcome(s: &TestStore) {
         s.store.stats(Some(vec![b, b])).await.unwrap().by_status,
         [0, 1, 0, 0, 0, 0, 0]
     );
+    let by_route = s.store.stats_by_route().await.unwrap();
+    let of_b = by_route.iter().find(|(route, _)| *route == b);
+    assert_eq!(of_b.map(|(_, stats)| stats.by_status), Some([0, 1, 0, 0, 0, 0, 0]));
+    let all = by_route.iter().map(|(_, stats)| stats.by_status.iter().sum::<i64>());
+    assert_eq!(all.sum::<i64>(), 5);
 }
 
 pub async fn history_lists_attempts_newest_first(s: &TestStore) {

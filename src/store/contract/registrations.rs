@@ -32,6 +32,13 @@ pub async fn registered_processes_are_listed_with_where_they_run_and_what_they_h
         assert_eq!(process.pid, Some(i64::from(std::process::id())));
         assert!(process.host.as_deref().is_some_and(|host| !host.is_empty()));
     }
+    assert_eq!((&busy.version, &busy.handlers), (&None, &None));
+    s.store.describe(busy.id, "1.2.3", "[]").await.unwrap();
+    let described = processes(s).await.remove(0);
+    assert_eq!(
+        (described.version.as_deref(), described.handlers.as_deref()),
+        (Some("1.2.3"), Some("[]"))
+    );
     s.store.unregister(busy.id, T0).await.unwrap();
     assert_eq!(processes(s).await, std::slice::from_ref(idle));
 }

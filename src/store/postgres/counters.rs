@@ -9,8 +9,10 @@ use super::session::Session;
 use crate::clock::Millis;
 use crate::store::rules::counters;
 use crate::store::{RouteId, Stats};
+use tokio_postgres::Row;
 
 const SELECT_COUNTER_SUMS: &str = include_str!("sql/select_counter_sums.sql");
+const SELECT_COUNTERS_BY_ROUTE: &str = include_str!("sql/select_counters_by_route.sql");
 const COMPACT_COUNTERS: &str = include_str!("sql/compact_counters.sql");
 const COUNT_BLOCKED: &str = include_str!("sql/count_blocked.sql");
 const COUNT_DUE: &str = include_str!("sql/count_due.sql");
@@ -26,6 +28,18 @@ pub(super) async fn stats(session: &Session, routes: Option<&[RouteId]>) -> DbRe
         }
     }
     Ok(stats)
+}
+
+/// Statistics of each route.
+pub(super) async fn stats_by_route(session: &Session) -> DbResult<Vec<(RouteId, Stats)>> {
+    let found = session.query(SELECT_COUNTERS_BY_ROUTE, &[]).await?;
+    let count = |row: &Row| -> DbResult<_> {
+        let kind: i32 = row.try_get(1)?;
+        Ok((row.try_get(0)?, i64::from(kind), row.try_get(2)?))
+    };
+    Ok(counters::by_route(
+        &found.iter().map(count).collect::<DbResult<Vec<_>>>()?,
+    ))
 }
 
 /// Compacts changes that no other process is compacting; returns how many.

@@ -3,6 +3,7 @@
 //! Invariant: rows are locked in the order of their keys.
 
 use super::PostgresStore;
+use super::counters;
 use super::failure::DbResult;
 use super::param::{params, rows};
 use super::pool::{WriteOptions, with_session};
@@ -12,7 +13,7 @@ use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::Figures;
 use crate::store::figures::{FigureAdder, MAX_ROWS_PER_TRANSACTION, RowKey, from_text, rows_of, to_text};
-use crate::store::{FigureQuery, FigureSpan, FigureStore, FigureSums, RouteFigures, RouteId};
+use crate::store::{FigureQuery, FigureSpan, FigureStore, FigureSums, RouteFigures, RouteId, Stats};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 
@@ -27,6 +28,13 @@ const DELETE_FIGURES: &str = include_str!("sql/delete_figures.sql");
 
 #[async_trait]
 impl FigureStore for PostgresStore {
+    async fn stats_by_route(&self) -> Result<Vec<(RouteId, Stats)>> {
+        let inner = self.inner_if_open()?;
+        Ok(with_session!(inner.general, WriteOptions::DEFAULT, |session| {
+            counters::stats_by_route(session)
+        }))
+    }
+
     async fn add_figures(&self, minutes: Vec<RouteFigures>) -> Result<()> {
         let inner = self.inner_if_open()?;
         for rows in rows_of(&minutes).chunks(MAX_ROWS_PER_TRANSACTION) {

@@ -11,7 +11,7 @@ use crate::model::schedule::{FNV1A_OFFSET_BASIS, fnv1a};
 use tokio_postgres::error::SqlState;
 
 /// The migrations, by number, each of one or more scripts.
-const MIGRATIONS: [&[&str]; 7] = [
+const MIGRATIONS: [&[&str]; 8] = [
     &[
         include_str!("migrations/0001.sql"),
         include_str!("migrations/0001_insert.sql"),
@@ -32,9 +32,11 @@ const MIGRATIONS: [&[&str]; 7] = [
     &[include_str!("migrations/0005.sql")],
     &[include_str!("migrations/0006.sql")],
     &[include_str!("migrations/0007.sql")],
+    &[include_str!("migrations/0008.sql")],
 ];
 /// Tables of the store, but for `versions`, and the sequence.
-pub(super) const TABLES: [&str; 27] = [
+pub(super) const TABLES: [&str; 28] = [
+    "audit",
     "counters",
     "ended",
     "entries",

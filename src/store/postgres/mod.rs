@@ -8,6 +8,7 @@
 
 mod address;
 mod advance;
+mod audit;
 mod cancel;
 mod change;
 mod claim;

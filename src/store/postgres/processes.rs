@@ -7,10 +7,11 @@ use super::session::Session;
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::store::process::by_clock;
-use crate::store::{Liveness, Process, ProcessStore};
+use crate::store::{InstanceId, Liveness, Process, ProcessStore};
 use async_trait::async_trait;
 use tokio_postgres::Row;
 
+const UPDATE_DESCRIPTION: &str = include_str!("sql/update_description.sql");
 const SELECT_PROCESSES: &str = include_str!("sql/select_processes.sql");
 
 #[async_trait]
@@ -21,6 +22,21 @@ impl ProcessStore for PostgresStore {
             all(session, clock, now)
         }))
     }
+
+    async fn describe(&self, instance: InstanceId, version: &str, handlers: &str) -> Result<()> {
+        let inner = self.inner_if_open()?;
+        with_session!(inner.general, WriteOptions::ENGINE, |session| describe(
+            session, instance, version, handlers
+        ));
+        Ok(())
+    }
+}
+
+async fn describe(session: &Session, instance: InstanceId, version: &str, handlers: &str) -> DbResult<()> {
+    session
+        .execute(UPDATE_DESCRIPTION, &[&instance, &version, &handlers])
+        .await?;
+    Ok(())
 }
 
 async fn all(session: &Session, clock: Option<Millis>, now: Millis) -> DbResult<Vec<Process>> {
@@ -46,5 +62,7 @@ fn process(row: &Row, now: Millis) -> DbResult<Process> {
         },
         slots: row.try_get(2)?,
         claimed: row.try_get(7)?,
+        version: row.try_get(9)?,
+        handlers: row.try_get(10)?,
     })
 }

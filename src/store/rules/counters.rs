@@ -1,7 +1,7 @@
 //! Which counters move: those of jobs by state, and those of runs by how they ended.
 
 use crate::model::{RunStatus, Status};
-use crate::store::Stats;
+use crate::store::{RouteId, Stats};
 
 /// What a counter counts besides jobs, which are counted under the number of their [`Status`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +51,20 @@ pub(in crate::store) fn of_kind(stats: &mut Stats, kind: i64) -> Option<&mut i64
         k if k == RunCounter::Retries as i64 => Some(&mut stats.retries),
         _ => None,
     }
+}
+
+/// Numbers by route, of counters `(route, kind, number)` in the order of their routes.
+pub(in crate::store) fn by_route(counts: &[(RouteId, i64, i64)]) -> Vec<(RouteId, Stats)> {
+    let of_one = |counts: &[(RouteId, i64, i64)]| {
+        let mut stats = Stats::default();
+        for (_, kind, n) in counts {
+            if let Some(counter) = of_kind(&mut stats, *kind) {
+                *counter += n;
+            }
+        }
+        Some((counts.first()?.0, stats))
+    };
+    counts.chunk_by(|a, b| a.0 == b.0).filter_map(of_one).collect()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! reaches the inner store as it is; without keys nothing is changed but texts that look sealed, which are quoted; one
 //! text that cannot be read spoils no answer but its own.
 
+mod audit;
 mod keyring;
 mod open;
 mod processes;

@@ -379,6 +379,10 @@ impl WebhookStore for SealedStore {
 
 #[async_trait]
 impl FigureStore for SealedStore {
+    async fn stats_by_route(&self) -> Result<Vec<(RouteId, Stats)>> {
+        self.inner.stats_by_route().await
+    }
+
     async fn add_figures(&self, minutes: Vec<RouteFigures>) -> Result<()> {
         self.inner.add_figures(minutes).await
     }

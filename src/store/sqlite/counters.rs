@@ -13,6 +13,7 @@ use std::collections::HashSet;
 
 const SELECT_COUNTERS: &str = include_str!("sql/select_counters.sql");
 const SELECT_COUNTERS_OF_ROUTE: &str = include_str!("sql/select_counters_of_route.sql");
+const SELECT_COUNTERS_BY_ROUTE: &str = include_str!("sql/select_counters_by_route.sql");
 const COUNT_READY_OF_ROUTE: &str = include_str!("sql/count_ready_of_route.sql");
 const SELECT_ROUTES_OF_BLOCKED: &str = include_str!("sql/select_routes_of_blocked.sql");
 const SELECT_ROUTES_OF_DUE_SCHEDULED: &str = include_str!("sql/select_routes_of_due_scheduled.sql");
@@ -32,6 +33,13 @@ pub(super) fn stats(connection: &Connection, routes: Option<&[RouteId]>) -> Resu
         }
     }
     Ok(stats)
+}
+
+/// Statistics of each route.
+pub(super) fn stats_by_route(connection: &Connection) -> Result<Vec<(RouteId, Stats)>> {
+    let mut select = connection.prepare_cached(SELECT_COUNTERS_BY_ROUTE)?;
+    let found = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    Ok(counters::by_route(&found.collect::<rusqlite::Result<Vec<_>>>()?))
 }
 
 fn add(stats: &mut Stats, select: &mut Statement<'_>, params: impl rusqlite::Params) -> Result<()> {

@@ -1,6 +1,7 @@
 //! Figures over time.
 
 use super::SqliteStore;
+use super::counters;
 use super::run_rows::rows;
 use super::tx::Tx;
 use super::write_operation::WriteOptions;
@@ -8,7 +9,7 @@ use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::Figures;
 use crate::store::figures::{FigureAdder, MAX_ROWS_PER_TRANSACTION, RowKey, from_text, rows_of, to_text};
-use crate::store::{FigureQuery, FigureSpan, FigureStore, FigureSums, RouteFigures, RouteId};
+use crate::store::{FigureQuery, FigureSpan, FigureStore, FigureSums, RouteFigures, RouteId, Stats};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::HashSet;
@@ -20,6 +21,10 @@ const DELETE_FIGURES: &str = include_str!("sql/delete_figures.sql");
 
 #[async_trait]
 impl FigureStore for SqliteStore {
+    async fn stats_by_route(&self) -> Result<Vec<(RouteId, Stats)>> {
+        self.read(counters::stats_by_route).await
+    }
+
     async fn add_figures(&self, minutes: Vec<RouteFigures>) -> Result<()> {
         for rows in rows_of(&minutes).chunks(MAX_ROWS_PER_TRANSACTION) {
             let rows = rows.to_vec();

@@ -11,12 +11,13 @@ use std::path::Path;
 /// Marks a file as a store: "duct" in ASCII.
 pub(super) const APPLICATION_ID: i32 = 0x6475_6374;
 /// The migrations, in order; the schema version is the number of those that have run.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),
     include_str!("migrations/0004.sql"),
     include_str!("migrations/0005.sql"),
+    include_str!("migrations/0006.sql"),
 ];
 
 /// What is added to the schema's version while the store takes no work, since it is an end of a move: no process takes it then.

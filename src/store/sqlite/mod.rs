@@ -7,6 +7,7 @@
 //! Invariant: only the writer's connection writes; it is opened before every other one and closed after them.
 
 mod advance;
+mod audit;
 mod backup;
 mod cancel;
 mod candidates;

@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use rusqlite::Row;
 use std::sync::Arc;
 
+const UPDATE_DESCRIPTION: &str = include_str!("sql/update_description.sql");
 const SELECT_PROCESSES: &str = include_str!("sql/select_processes.sql");
 
 #[async_trait]
@@ -24,6 +25,16 @@ impl ProcessStore for SqliteStore {
         let own: Arc<[InstanceId]> = self.instance_locks().keys().copied().collect();
         self.write(WriteOptions::plain(1), move |tx| all(tx, &clock(), &own, now))
             .await
+    }
+
+    async fn describe(&self, instance: InstanceId, version: &str, handlers: &str) -> Result<()> {
+        let (version, handlers) = (version.to_owned(), handlers.to_owned());
+        self.write(WriteOptions::plain(1), move |tx| {
+            let row = (instance, &*version, &*handlers);
+            tx.connection.prepare_cached(UPDATE_DESCRIPTION)?.execute(row)?;
+            Ok(())
+        })
+        .await
     }
 }
 
@@ -64,6 +75,8 @@ fn process(row: &Row<'_>, time: &BootTime, now: Millis) -> rusqlite::Result<(Pro
         liveness: Liveness::Alive,
         slots: row.get(3)?,
         claimed: row.get(8)?,
+        version: row.get(9)?,
+        handlers: row.get(10)?,
     };
     Ok((process, is_of_this_boot))
 }

@@ -291,6 +291,17 @@ pub const TABLES: &[Table] = &[
         &[0, 1],
     ),
     Table::new(
+        "audit",
+        &[
+            ("at", Long),
+            ("id", Text),
+            ("who", Text),
+            ("action", Text),
+            ("detail", Text),
+        ],
+        &[0, 1],
+    ),
+    Table::new(
         "webhooks",
         &[
             ("number", Long),

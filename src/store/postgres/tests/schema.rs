@@ -13,7 +13,8 @@ use std::sync::Arc;
 const OF_VERSION_6: &str = "DROP COLUMN last_run, DROP COLUMN last_status, DROP COLUMN last_ended, DROP COLUMN failing_runs, \
                             DROP COLUMN failing_since";
 /// The same of `instances`.
-const OF_VERSION_7: &str = "DROP COLUMN host, DROP COLUMN pid, DROP COLUMN registered";
+const OF_VERSION_7: &str =
+    "DROP COLUMN host, DROP COLUMN pid, DROP COLUMN registered, DROP COLUMN version, DROP COLUMN handlers";
 
 async fn refusal(url: &str) -> Error {
     let address = Address::parse(url).unwrap();
@@ -71,7 +72,7 @@ async fn a_newer_schema_is_refused_with_both_versions() {
     let error = refusal(&schema.url_with("")).await;
     assert_eq!(error.code, ErrorCode::StoreError);
     assert!(
-        error.message.contains("version 99") && error.message.contains("knows 7"),
+        error.message.contains("version 99") && error.message.contains("knows 8"),
         "{error}"
     );
 }
@@ -89,7 +90,7 @@ async fn schema_of_version_1_is_migrated_beside_a_process_that_uses_it() {
     let client = schema.client().await;
     client
         .batch_execute(&format!(
-            "SET search_path TO \"{}\"; DROP TABLE figures; DROP INDEX ready_suspects, held_suspects; DROP FUNCTION claim_v2, heads_v2;
+            "SET search_path TO \"{}\"; DROP TABLE figures, audit; DROP INDEX ready_suspects, held_suspects; DROP FUNCTION claim_v2, heads_v2;
              DROP FUNCTION dispatch_v2, check_routes_v1; ALTER TABLE instances DROP COLUMN slots, DROP COLUMN seen, {OF_VERSION_7};
              ALTER TABLE series DROP COLUMN settled, {OF_VERSION_6};
              ALTER TABLE routes DROP COLUMN added; UPDATE routes SET id = 1; UPDATE jobs SET route = 1;
@@ -134,7 +135,7 @@ async fn schema_of_version_3_is_migrated_and_its_jobs_are_claimed() {
     add(&store, "x").await.unwrap();
     store.close().await.unwrap();
     let older = format!(
-        "SET search_path TO \"{}\"; DROP TABLE figures; ALTER TABLE counters REPLICA IDENTITY DEFAULT;
+        "SET search_path TO \"{}\"; DROP TABLE figures, audit; ALTER TABLE counters REPLICA IDENTITY DEFAULT;
          ALTER TABLE instances DROP COLUMN seen, {OF_VERSION_7}; ALTER TABLE series DROP COLUMN settled, {OF_VERSION_6};
          DELETE FROM marks; DELETE FROM versions WHERE number > 3",
         schema.name
@@ -161,7 +162,7 @@ async fn schema_of_version_5_is_migrated_and_knows_how_its_series_went() {
     store.insert(params).await.unwrap();
     store.close().await.unwrap();
     let older = format!(
-        "SET search_path TO \"{}\"; DROP TABLE figures; ALTER TABLE series {OF_VERSION_6}; ALTER TABLE instances {OF_VERSION_7};
+        "SET search_path TO \"{}\"; DROP TABLE figures, audit; ALTER TABLE series {OF_VERSION_6}; ALTER TABLE instances {OF_VERSION_7};
          DELETE FROM versions WHERE number > 5;
          UPDATE series SET ended = 5, succeeded = 2, failed = 3 WHERE job = (SELECT seq FROM jobs WHERE name = 'x');
          INSERT INTO runs (job, run, attempt, status, ended, error)
@@ -267,7 +268,7 @@ async fn schema_that_is_migrated_while_open_is_left_alone_from_the_next_renewal_
     ] {
         assert_eq!(error.code, ErrorCode::StoreError);
         assert!(
-            error.message.contains("it has version 99, this process writes 7"),
+            error.message.contains("it has version 99, this process writes 8"),
             "{error}"
         );
     }

@@ -1,3 +1,4 @@
-SELECT id, boot, lease, slots, seen, registered, host, pid, (SELECT count(*) FROM running WHERE owner = instances.id)
+SELECT id, boot, lease, slots, seen, registered, host, pid, (SELECT count(*) FROM running WHERE owner = instances.id),
+    version, handlers
 FROM instances
 ORDER BY id

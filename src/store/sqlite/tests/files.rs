@@ -194,7 +194,7 @@ async fn a_newer_schema_is_refused_with_both_versions() {
     let error = refusal(&path);
     assert_eq!(error.code, ErrorCode::StoreError);
     assert!(
-        error.message.contains("version 99") && error.message.contains("up to 5"),
+        error.message.contains("version 99") && error.message.contains("up to 6"),
         "{error}"
     );
     assert!(error.message.contains("update this package"), "{error}");
@@ -217,7 +217,8 @@ async fn store_of_version_3_is_migrated_and_knows_how_its_series_went() {
     let older = rusqlite::Connection::open(&path).unwrap();
     older
         .execute_batch(
-            "ALTER TABLE instances DROP COLUMN host; ALTER TABLE instances DROP COLUMN pid; ALTER TABLE instances DROP COLUMN registered;
+            "DROP TABLE audit; ALTER TABLE instances DROP COLUMN version; ALTER TABLE instances DROP COLUMN handlers;
+             ALTER TABLE instances DROP COLUMN host; ALTER TABLE instances DROP COLUMN pid; ALTER TABLE instances DROP COLUMN registered;
              DROP INDEX series_failing; ALTER TABLE series DROP COLUMN last_run; ALTER TABLE series DROP COLUMN last_status;
              ALTER TABLE series DROP COLUMN last_ended; ALTER TABLE series DROP COLUMN failing_runs;
              ALTER TABLE series DROP COLUMN failing_since; DROP TABLE figures; PRAGMA user_version = 3;
@@ -253,7 +254,8 @@ async fn store_of_version_1_is_migrated_with_its_claims() {
     let older = rusqlite::Connection::open(&path).unwrap();
     older
         .execute_batch(
-            "ALTER TABLE instances DROP COLUMN host; ALTER TABLE instances DROP COLUMN pid; ALTER TABLE instances DROP COLUMN registered;
+            "DROP TABLE audit; ALTER TABLE instances DROP COLUMN version; ALTER TABLE instances DROP COLUMN handlers;
+             ALTER TABLE instances DROP COLUMN host; ALTER TABLE instances DROP COLUMN pid; ALTER TABLE instances DROP COLUMN registered;
              DROP INDEX ready_suspects; ALTER TABLE instances DROP COLUMN slots; ALTER TABLE instances DROP COLUMN seen;
              ALTER TABLE series DROP COLUMN settled; DROP TABLE figures; DROP INDEX series_failing; ALTER TABLE series DROP COLUMN last_run;
              ALTER TABLE series DROP COLUMN last_status; ALTER TABLE series DROP COLUMN last_ended;

@@ -6,7 +6,9 @@ use crate::store::transfer::{Kind, TABLES};
 use std::collections::BTreeSet;
 
 /// Columns that are made anew, or of which nothing is left when nobody works on a store.
-const NOT_MOVED: [&str; 25] = [
+const NOT_MOVED: [&str; 27] = [
+    "instances.version",
+    "instances.handlers",
     "instances.host",
     "instances.pid",
     "instances.registered",

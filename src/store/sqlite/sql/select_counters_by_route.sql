@@ -1,0 +1,1 @@
+SELECT route, kind, n FROM counters ORDER BY route

@@ -1,0 +1,1 @@
+UPDATE instances SET version = ?2, handlers = ?3 WHERE id = ?1
