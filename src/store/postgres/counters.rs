@@ -7,12 +7,14 @@ use super::failure::DbResult;
 use super::param::rows;
 use super::session::Session;
 use crate::clock::Millis;
+use crate::model::Status;
 use crate::store::rules::counters;
 use crate::store::{RouteId, Stats};
 use tokio_postgres::Row;
 
 const SELECT_COUNTER_SUMS: &str = include_str!("sql/select_counter_sums.sql");
 const SELECT_COUNTERS_BY_ROUTE: &str = include_str!("sql/select_counters_by_route.sql");
+const SELECT_ROUTES_IN_STATES: &str = include_str!("sql/select_routes_in_states.sql");
 const COMPACT_COUNTERS: &str = include_str!("sql/compact_counters.sql");
 const COUNT_BLOCKED: &str = include_str!("sql/count_blocked.sql");
 const COUNT_DUE: &str = include_str!("sql/count_due.sql");
@@ -40,6 +42,13 @@ pub(super) async fn stats_by_route(session: &Session) -> DbResult<Vec<(RouteId, 
     Ok(counters::by_route(
         &found.iter().map(count).collect::<DbResult<Vec<_>>>()?,
     ))
+}
+
+/// Routes that have jobs in these states.
+pub(super) async fn routes_in(session: &Session, statuses: &[Status]) -> DbResult<Vec<RouteId>> {
+    let kinds: Vec<i32> = statuses.iter().map(|status| *status as i32).collect();
+    let found = session.query(SELECT_ROUTES_IN_STATES, &[&kinds]).await?;
+    found.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
 /// Compacts changes that no other process is compacting; returns how many.

@@ -1,11 +1,13 @@
 //! Pages of jobs, newest first.
 //!
 //! Jobs in common states are found by scanning all jobs, newest first, until the page is full; jobs in rare states by the
-//! tables of their runs. The counters tell which is shorter. Writes nothing. Invariant: a page contains every matching job
+//! tables of their runs ([`super::in_states`]). The counters tell which is shorter, and of which routes there are jobs in the wanted
+//! states. Writes nothing. Invariant: a page contains every matching job
 //! between its cursors, however long that takes.
 
 use super::counters;
 use super::failure::DbResult;
+use super::in_states;
 use super::param::{Param, rows, storable};
 use super::read;
 use super::session::Session;
@@ -21,8 +23,9 @@ const RARE_STATE_COST_FACTOR: i64 = 8;
 const CHUNK_JOBS: usize = 256;
 /// Jobs in other states that a scan passes before it looks into the tables of the wanted states: the newest jobs are of others.
 const MAX_PASSED_JOBS: usize = 1_024;
-/// Jobs that are taken from these tables first; each time after that eight times as many.
-const FIRST_TAKEN_JOBS: usize = 4_096;
+/// Jobs that are taken from these tables first; each time after that eight times as many. Few in tests, so
+/// that these take more than one turn.
+const FIRST_TAKEN_JOBS: usize = if cfg!(test) { 64 } else { 4_096 };
 /// Most routes whose indexes are merged; for more, all jobs are scanned.
 const MAX_MERGED_ROUTES: usize = 32;
 
@@ -58,7 +61,6 @@ const SELECT_FILTERED: &str = concat!(
     " ORDER BY seq DESC"
 );
 const COUNT_FAILING: &str = include_str!("sql/count_failing.sql");
-const SELECT_IN_STATES: &str = include_str!("sql/select_in_states.sql");
 
 /// One page, and the number of all matches if it was asked for.
 pub(super) async fn page(session: &Session, filter: &ListFilter) -> DbResult<Page> {
@@ -181,6 +183,8 @@ struct JobScan<'a> {
     rare: Option<std::vec::IntoIter<JobSeq>>,
     /// How many are taken next from below those; `None`: there are no more.
     taken_next: Option<usize>,
+    /// How many jobs are in the wanted states, of all routes.
+    in_states: i64,
     /// Jobs in other states so far.
     passed: usize,
     below: JobSeq,
@@ -198,10 +202,11 @@ impl<'a> JobScan<'a> {
         let is_rare = rare.is_none() && is_rare(session, filter, numbers, wanted).await?;
         let mut scan = Self {
             filter,
-            routes: filter.routes.clone(),
+            routes: routes_in_states(session, filter).await?,
             tags: filter.tags.iter().map(|tag| storable(tag).into_owned()).collect(),
             rare,
             taken_next: None,
+            in_states: count_matching(filter, &counters::stats(session, None).await?),
             passed: 0,
             below,
             // Without a filter by state, no more than the page shows; otherwise more, since not all of them match.
@@ -220,7 +225,7 @@ impl<'a> JobScan<'a> {
 
     /// Goes on with the newest jobs in the wanted states.
     async fn take_from_states(&mut self, session: &Session, count: usize) -> DbResult<()> {
-        let mut jobs = in_states(session, &self.filter.statuses, self.below, count).await?;
+        let mut jobs = in_states::newest(session, &self.filter.statuses, self.below, count, self.in_states).await?;
         self.taken_next = (jobs.len() == count).then(|| count.saturating_mul(8));
         self.below = jobs.last().copied().unwrap_or(self.below);
         // A recurring job may be in two of the tables.
@@ -315,15 +320,6 @@ impl<'a> JobScan<'a> {
     }
 }
 
-/// Numbers of the newest jobs that may be in one of these states, newest first, and those that are in two tables twice.
-async fn in_states(session: &Session, statuses: &[Status], below: JobSeq, count: usize) -> DbResult<Vec<JobSeq>> {
-    let statuses: Vec<i32> = statuses.iter().map(|status| *status as i32).collect();
-    let found = session
-        .query(SELECT_IN_STATES, &[&statuses, &below, &rows(count)])
-        .await?;
-    found.iter().map(|row| Ok(row.try_get(0)?)).collect()
-}
-
 /// Numbers of the recurring jobs whose last run may be what the filter asks for, newest first.
 async fn recurring(session: &Session, filter: &ListFilter, below: JobSeq) -> DbResult<Vec<JobSeq>> {
     let query = if filter.admits_only_failing() {
@@ -333,6 +329,22 @@ async fn recurring(session: &Session, filter: &ListFilter, below: JobSeq) -> DbR
     };
     let found = session.query(query, &[&below]).await?;
     found.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+/// The routes of the filter; of those with jobs in the wanted states alone, when these are few.
+async fn routes_in_states(session: &Session, filter: &ListFilter) -> DbResult<Option<Vec<RouteId>>> {
+    if filter.statuses.is_empty() || filter.asks_for_last_run() {
+        return Ok(filter.routes.clone());
+    }
+    let mut routes = counters::routes_in(session, &filter.statuses).await?;
+    if let Some(wanted) = &filter.routes {
+        routes.retain(|route| wanted.contains(route));
+    }
+    match routes.len() <= MAX_MERGED_ROUTES {
+        true => Ok(Some(routes)),
+        // Behind many jobs of other routes they are found by their states.
+        false => Ok(filter.routes.clone()),
+    }
 }
 
 fn matches_last_run(stored_job: &StoredJob, filter: &ListFilter) -> bool {

@@ -22,6 +22,7 @@ mod figures;
 mod health;
 mod history;
 mod ids;
+mod in_states;
 mod insert;
 mod instances;
 mod job_rows;

@@ -18,6 +18,6 @@ FROM (
     UNION ALL
     SELECT job FROM ductape.ended WHERE status = ANY ($1)
 ) AS found
-WHERE job < $2
+WHERE job < $2 AND job >= $4
 ORDER BY job DESC
 LIMIT $3
