@@ -21,6 +21,8 @@ const loadParts = () => {
 
 class Ductape {
   #bridge;
+  /** Functions that end the streams of this instance's dashboards. */
+  #endings = [];
   /** The promise of `close`, once that was called. */
   #closed;
   /** What a signal does with this instance. */
@@ -72,6 +74,14 @@ class Ductape {
     return this.#bridge.call('health', { options });
   }
 
+  dashboard(options) {
+    // Loaded with the first one: most programs have none.
+    const { makeDashboard } = require('./lib/dashboard/handler.js');
+    const { dashboard, end } = makeDashboard(this, this.#bridge.inside, options);
+    this.#endings.push(end);
+    return dashboard;
+  }
+
   static async restore(options) {
     return loadParts().restore(options);
   }
@@ -90,6 +100,7 @@ class Ductape {
   }
 
   async #close(options) {
+    for (const end of this.#endings) end();
     let closed = true;
     try {
       await this.#bridge.call('close', { options });

@@ -53,8 +53,10 @@ class Bridge {
   /** `{ resolve, reject }` by ticket. */
   #tickets = new Map();
   #lastTicket = 0;
-  /** By number `{ handler, context }`. */
+  /** By number `{ handler, context, namespace, target, options }`. */
   #handlers = new Map();
+  /** What handlers and resources are about, for whoever shows them. */
+  #about;
   #lastHandler = 0;
   #attempts = new Attempts(this);
   /** Messages that were taken, and how many of them were handled. */
@@ -82,6 +84,7 @@ class Bridge {
     this.#mayLeaveWork = rest.worker !== false;
     const ignored = takeIgnoredOptions(rest);
     this.#maxChars = MAX_CALL_CHARS + (Number.isInteger(rest.maxInputBytes) ? rest.maxInputBytes : 0);
+    this.#about = { product: rest.product, env: rest.env, worker: rest.worker, resources: rest.resources };
     const asksSecrets = typeof secrets === 'function';
     this.#secrets = secrets;
     if (secrets !== undefined && secrets !== null) rest.secrets = asksSecrets || secrets;
@@ -213,7 +216,7 @@ class Bridge {
       refuse('handler', `must be a function, got ${handler === null ? 'null' : typeof handler}`);
     }
     const number = ++this.#lastHandler;
-    this.#handlers.set(number, { handler, context: new CallContext() });
+    this.#handlers.set(number, { handler, context: new CallContext(), namespace, target, options });
     let id;
     try {
       const text = (value, what) => {
@@ -228,6 +231,23 @@ class Bridge {
     return () => {
       this.#native.unregister(id);
       this.#handlers.delete(number);
+    };
+  }
+
+  /** What the dashboard needs of the instance besides its public methods. */
+  get inside() {
+    const { resources, worker, ...defaults } = this.#about;
+    const served = () =>
+      [...this.#handlers.values()].map(({ namespace, target, options }) => ({
+        namespace,
+        target: { ...defaults, ...target },
+        concurrency: options?.concurrency,
+      }));
+    return {
+      resources,
+      served: () => (worker === false ? [] : served()),
+      call: (method, named) => this.call(method, named),
+      log: (level, message) => this.log(level, message),
     };
   }
 

@@ -1,0 +1,141 @@
+'use strict';
+// Jobs in pages, and all about one.
+
+const { filterOf } = require('./parameters.js');
+const { search } = require('./search.js');
+
+const DEFAULT_JOBS = 50;
+const MAX_JOBS = 200;
+const HISTORY_ATTEMPTS = 50;
+const NEXT_TIMES = 5;
+/** Longer results of attempts are left out of a history: there may be many. */
+const MAX_RESULT_CHARS = 16 * 1024;
+/** Conditions that `getStats` counts by, exactly and at once. */
+const COUNTED = new Set(['status', 'product', 'env', 'namespace']);
+
+/** A job as a row of a list. */
+function rowOf(job, redaction) {
+  const { input: _input, result: _result, ...row } = redaction.job(job);
+  return row;
+}
+
+/** `{ count, exact }` of the jobs that match: from the counters where they know, else to 10,000 exactly. */
+async function countOf(jobs, filter) {
+  const { status, ...others } = filter;
+  if (Object.keys(others).every((name) => COUNTED.has(name))) {
+    const stats = await jobs.getStats(others);
+    const count = status === undefined ? stats.total : status.reduce((sum, each) => sum + stats[each], 0);
+    return { count, exact: true };
+  }
+  const { total, total_exact: exact } = await jobs.list({ ...filter, limit: 1, count: true });
+  return { count: total, exact };
+}
+
+/** `GET /api/jobs` */
+async function listJobs({ app, query, request }) {
+  const { jobs } = app.ductape;
+  const filter = filterOf(query);
+  const limit = query.integer('limit', 1, MAX_JOBS) ?? DEFAULT_JOBS;
+  const cursor = query.text('cursor');
+  const text = query.text('search');
+  query.done();
+  if (text !== undefined) {
+    const { found, ...rest } = await search(app, { filter, limit, cursor, text, request });
+    return { jobs: found.map((job) => rowOf(job, app.redaction)), ...rest };
+  }
+  const [page, counted] = await Promise.all([
+    jobs.list({ ...filter, limit, ...(cursor !== undefined && { cursor }) }),
+    cursor === undefined ? countOf(jobs, filter) : undefined,
+  ]);
+  return {
+    jobs: page.jobs.map((job) => rowOf(job, app.redaction)),
+    ...(page.next !== undefined && { next: page.next }),
+    ...(counted && { total: counted.count, total_exact: counted.exact }),
+  };
+}
+
+/** An attempt without a result that is long. */
+function attemptOf(execution, redaction) {
+  const { result, ...rest } = redaction.execution(execution);
+  if (result === undefined) return rest;
+  const chars = JSON.stringify(result).length;
+  return chars > MAX_RESULT_CHARS ? { ...rest, result_chars: chars } : { ...rest, result };
+}
+
+function historyOf(history, redaction) {
+  return { ...history, executions: history.executions.map((each) => attemptOf(each, redaction)) };
+}
+
+const ENDED = new Set(['completed', 'failed', 'cancelled']);
+
+/** Actions that the state of a job allows. */
+function actionsOf(job) {
+  const { status, recurring } = job;
+  const [isOver, isRunning] = [ENDED.has(status), status === 'running'];
+  const allowed = {
+    cancel: !isOver,
+    'cancel-run': recurring && (isRunning || status === 'queued'),
+    pause: !isOver && status !== 'paused' && (recurring || !isRunning),
+    resume: status === 'paused',
+    retry: recurring
+      ? status !== 'cancelled' && (job.failing !== undefined || job.last_run?.status === 'failed')
+      : status === 'failed' || status === 'cancelled',
+    'run-now': status === 'scheduled',
+    'skip-next': recurring && job.next_run_at !== undefined,
+    reschedule: !isOver && (recurring || !isRunning),
+    delete: !isRunning,
+  };
+  return Object.keys(allowed).filter((action) => allowed[action]);
+}
+
+/** The next times of a job's schedule. */
+async function nextTimesOf({ jobs }, job, { from = job.next_run_at, count = NEXT_TIMES } = {}) {
+  if (job.next_run_at === undefined || job.schedule === undefined) return [];
+  try {
+    const left = job.limit === undefined ? count : Math.min(count, job.limit - job.execution_count);
+    if (left <= 0) return [];
+    return await jobs.preview(job.schedule, { from, count: left });
+  } catch {
+    // A schedule that this version cannot compute: what the store says is what is known.
+    return [job.next_run_at];
+  }
+}
+
+/** `GET /api/jobs/ID` */
+async function oneJob({ app, query, params: [id], user }) {
+  query.done();
+  const { jobs } = app.ductape;
+  const { redaction } = app;
+  const job = await jobs.get(id);
+  const [history, logs, explanation, next] = await Promise.all([
+    jobs.getHistory(id, { limit: HISTORY_ATTEMPTS }),
+    jobs.logs(id),
+    jobs.explain(id),
+    nextTimesOf(app.ductape, job),
+  ]);
+  return {
+    job: redaction.job(job),
+    history: historyOf(history, redaction),
+    logs: redaction.logs(logs),
+    explanation: {
+      ...explanation,
+      reasons: explanation.reasons.map(({ code, message }) => ({
+        code,
+        message: redaction.sentence(message, job.error),
+      })),
+    },
+    next,
+    steps: [],
+    can: user.readOnly ? [] : actionsOf(job),
+  };
+}
+
+/** `GET /api/jobs/ID/history` */
+async function jobHistory({ app, query, params: [id] }) {
+  const cursor = query.text('cursor');
+  query.done();
+  const options = { limit: HISTORY_ATTEMPTS, ...(cursor !== undefined && { cursor }) };
+  return historyOf(await app.ductape.jobs.getHistory(id, options), app.redaction);
+}
+
+module.exports = { countOf, jobHistory, listJobs, nextTimesOf, oneJob, rowOf };

@@ -1,0 +1,198 @@
+'use strict';
+// What changes, as a stream of events to each browser. One sampler looks at the store for all of them, and none while nobody
+// listens. A browser that reads slowly misses events, and keeps nobody waiting.
+
+const { FRESH_MS } = require('./overview.js');
+const { Problem } = require('./problem.js');
+
+const SAMPLE_MS = 2_000;
+const COMMENT_MS = 15_000;
+const MAX_STREAMS = 100;
+/** A browser that has taken nothing for so long is gone. */
+const MAX_FULL_MS = 30_000;
+/** After so long a browser has to come again, and is let in anew. */
+const MAX_STREAM_MS = 10 * 60_000;
+const RETRY_MS = 2_000;
+const SHOWN_RUNNING = 20;
+const EVENTS_A_SECOND = 20;
+/** More events than these between two samples, and they are listened to again only after the next sample: they cost jobs time. */
+const MAX_EVENTS_A_SAMPLE = 500;
+const EVENTS = [
+  'job.scheduled',
+  'job.started',
+  'job.completed',
+  'job.failed',
+  'job.retrying',
+  'job.cancelled',
+  'job.paused',
+  'job.resumed',
+];
+
+const textOf = (name, data) => `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
+
+/** What happened to a job, in short and as it may leave. */
+function eventOf({ event, timestamp, job }, redaction) {
+  const { id, status, namespace, product, env, target, scheduled_at, run, attempt, error } = job;
+  const safe = error && redaction.part('error', error);
+  const shown = { id, status, namespace, product, env, target, scheduled_at, run, attempt };
+  return { event, timestamp, job: { ...shown, ...(safe && { error: { code: safe.code, message: safe.message } }) } };
+}
+
+/** Rates a second of what was counted since the sample before. */
+function ratesOf(before, { at, stats }) {
+  if (before === undefined) return { completed: 0, failed: 0 };
+  const seconds = Math.max(0.001, (at - before.at) / 1_000);
+  const completed = (of) => of.completed_first_try + of.completed_after_retry;
+  const rate = (now, then) => Math.max(0, (now - then) / seconds);
+  return {
+    completed: rate(completed(stats), completed(before.stats)),
+    failed: rate(stats.failed, before.stats.failed),
+  };
+}
+
+class Live {
+  #app;
+  /** `{ sink, fullSince, endsAt }` of each browser. */
+  #streams = new Set();
+  #timer;
+  #comments;
+  #isSampling = false;
+  #last;
+  /** Functions that end listening to jobs; `undefined`: they are not listened to. */
+  #unlisten;
+  #second = { began: 0, events: 0 };
+  #eventsOfSample = 0;
+
+  constructor(app) {
+    this.#app = app;
+  }
+
+  /** Lets a browser listen. Returns the function that writes into its sink. */
+  open() {
+    if (this.#streams.size >= MAX_STREAMS) {
+      throw new Problem(503, 'SERVICE_UNAVAILABLE', `${MAX_STREAMS} browsers listen already: close one`, {
+        headers: { 'retry-after': '30' },
+      });
+    }
+    return (sink) => {
+      const stream = { sink, fullSince: undefined, endsAt: Date.now() + MAX_STREAM_MS };
+      this.#streams.add(stream);
+      sink.onClose(() => this.#leave(stream));
+      sink.write(`retry: ${RETRY_MS}\n\n`);
+      if (this.#last && Date.now() - this.#last.taken < SAMPLE_MS) sink.write(this.#last.text);
+      if (this.#streams.size === 1) this.#begin();
+    };
+  }
+
+  /** How many listen. */
+  get size() {
+    return this.#streams.size;
+  }
+
+  /** Ends all streams. */
+  end() {
+    for (const { sink } of this.#streams) sink.end();
+    this.#streams.clear();
+    this.#pause();
+  }
+
+  #leave(stream) {
+    this.#streams.delete(stream);
+    if (this.#streams.size === 0) this.#pause();
+  }
+
+  #begin() {
+    this.#timer = setInterval(() => this.#sample(), SAMPLE_MS).unref();
+    this.#comments = setInterval(() => this.#send(': \n\n'), COMMENT_MS).unref();
+    this.#listen();
+    this.#sample();
+  }
+
+  #pause() {
+    clearInterval(this.#timer);
+    clearInterval(this.#comments);
+    this.#ignore();
+    this.#last = undefined;
+  }
+
+  #send(text) {
+    const now = Date.now();
+    for (const stream of this.#streams) {
+      const { sink } = stream;
+      if (now >= stream.endsAt) sink.end();
+      else if (!sink.isFull()) {
+        stream.fullSince = undefined;
+        sink.write(text);
+      } else {
+        stream.fullSince ??= now;
+        if (now - stream.fullSince > MAX_FULL_MS) sink.destroy();
+      }
+    }
+  }
+
+  async #sample() {
+    if (this.#isSampling || this.#streams.size === 0) return;
+    this.#isSampling = true;
+    try {
+      const sample = await this.#look();
+      const text = textOf('sample', { ...sample, rates: ratesOf(this.#last?.sample, sample) });
+      this.#last = { sample, text, taken: Date.now() };
+      if (this.#streams.size > 0) this.#send(text);
+      else this.#last = undefined;
+    } catch (error) {
+      // The store may come back; that the program closes it is no failure.
+      if (error?.code === 'CLOSED') this.end();
+      else this.#send(textOf('problem', { code: error?.code ?? 'INTERNAL' }));
+    } finally {
+      this.#isSampling = false;
+      this.#eventsOfSample = 0;
+      if (this.#streams.size > 0) this.#listen();
+    }
+  }
+
+  async #look() {
+    const { ductape, looks } = this.#app;
+    const { jobs, clock } = ductape;
+    const [stats, running, processes] = await Promise.all([
+      jobs.getStats(),
+      jobs.list({ status: 'running', limit: SHOWN_RUNNING }),
+      looks.get('processes', FRESH_MS, () => jobs.processes()),
+    ]);
+    const shown = running.jobs.map(({ id, namespace, product, env, target, started_at }) => ({
+      id,
+      namespace,
+      product,
+      env,
+      target,
+      started_at,
+    }));
+    return { at: clock.now(), stats, running: shown, processes };
+  }
+
+  #listen() {
+    if (this.#unlisten) return;
+    try {
+      this.#unlisten = EVENTS.map((name) => this.#app.ductape.jobs.on(name, (event) => this.#tell(event)));
+    } catch {
+      this.#unlisten = undefined;
+    }
+  }
+
+  #ignore() {
+    for (const remove of this.#unlisten ?? []) remove();
+    this.#unlisten = undefined;
+  }
+
+  #tell(event) {
+    if (++this.#eventsOfSample > MAX_EVENTS_A_SAMPLE) {
+      this.#ignore();
+      return;
+    }
+    const now = Date.now();
+    if (now - this.#second.began >= 1_000) this.#second = { began: now, events: 0 };
+    if (++this.#second.events > EVENTS_A_SECOND) return;
+    this.#send(textOf('job', eventOf(event, this.#app.redaction)));
+  }
+}
+
+module.exports = { Live, ratesOf };

@@ -1,0 +1,73 @@
+'use strict';
+// Recurring jobs with what they did and will do: so that a missed night is seen at a glance.
+
+const { filterOf } = require('./parameters.js');
+const { nextTimesOf, rowOf } = require('./job-pages.js');
+
+const DAY_MS = 86_400_000;
+const DEFAULT_JOBS = 25;
+const MAX_JOBS = 50;
+/** Attempts and times of one job that are looked at. */
+const MAX_ATTEMPTS = 200;
+const MAX_TIMES = 200;
+
+/** When its occurrences of the last day were due; as many as are looked at. */
+async function dueTimes({ jobs }, job, from, now) {
+  if (job.schedule === undefined) return [];
+  try {
+    const times = await jobs.preview({ ...job.schedule, limit: undefined }, { from, count: MAX_TIMES });
+    return times.filter((at) => at <= now);
+  } catch {
+    return [];
+  }
+}
+
+/** Runs of the last day, the oldest first, each as its last attempt ended, and how late its first one began. */
+function pastOf(executions, due, from) {
+  const runs = new Map();
+  for (const each of executions) {
+    const at = each.started_at ?? each.completed_at;
+    if (at === undefined) continue;
+    const run = runs.get(each.number);
+    // Attempts come the newest first.
+    if (run) run.at = at;
+    else runs.set(each.number, { at, status: each.status });
+  }
+  const ordered = [...runs.values()].filter(({ at }) => at >= from).sort((a, b) => a.at - b.at);
+  let next = 0;
+  return ordered.map((run) => {
+    while (next + 1 < due.length && due[next + 1] <= run.at) next++;
+    const isDue = next < due.length && due[next] <= run.at;
+    return { ...run, late_ms: isDue ? run.at - due[next] : 0 };
+  });
+}
+
+async function rowWithTimes(app, job, now) {
+  const { jobs } = app.ductape;
+  const from = now - DAY_MS;
+  const [history, due, next] = await Promise.all([
+    jobs.getHistory(job.id, { limit: MAX_ATTEMPTS }),
+    dueTimes(app.ductape, job, from, now),
+    nextTimesOf(app.ductape, job, { count: MAX_TIMES }),
+  ]);
+  const past = pastOf(history.executions, due, from);
+  if (job.status === 'running' && job.started_at !== undefined)
+    past.push({ at: job.started_at, status: 'running', late_ms: Math.max(0, job.started_at - job.scheduled_at) });
+  const gaps = [...history.missed, ...history.skipped].filter(({ to }) => to >= from).sort((a, b) => a.from - b.from);
+  return { job: rowOf(job, app.redaction), past, gaps, next: next.filter((at) => at <= now + DAY_MS) };
+}
+
+/** `GET /api/recurring` */
+async function recurring({ app, query }) {
+  const { jobs, clock } = app.ductape;
+  const filter = { ...filterOf(query), recurring: true };
+  const limit = query.integer('limit', 1, MAX_JOBS) ?? DEFAULT_JOBS;
+  const cursor = query.text('cursor');
+  query.done();
+  const now = clock.now();
+  const page = await jobs.list({ ...filter, limit, ...(cursor !== undefined && { cursor }) });
+  const rows = await Promise.all(page.jobs.map((job) => rowWithTimes(app, job, now)));
+  return { jobs: rows, ...(page.next !== undefined && { next: page.next }) };
+}
+
+module.exports = { pastOf, recurring };

@@ -1,0 +1,51 @@
+'use strict';
+// What a browser has to know first, and figures for programs.
+
+const { tokenCookie, tokenOf } = require('./access.js');
+const { Problem } = require('./problem.js');
+
+/** What kind of store it is. It never changes. */
+async function kindOf({ ductape, looks }) {
+  return looks.get('kind of store', Number.POSITIVE_INFINITY, async () => {
+    const health = await ductape.health({ limit: 0 });
+    if (health.server) return 'postgres';
+    return health.memory ? 'memory' : 'sqlite';
+  });
+}
+
+/** `GET /api/session` */
+async function session({ app, query, request, user, base }) {
+  query.done();
+  const { ductape } = app;
+  const token = tokenOf(request);
+  const body = {
+    user: user.name,
+    read_only: user.readOnly,
+    token,
+    version: ductape.version.package,
+    tzdb: ductape.version.tzdb,
+    store: await kindOf(app),
+    base_path: base,
+    now: ductape.clock.now(),
+  };
+  return jsonAnswer(body, { 'set-cookie': tokenCookie(token, base, request.isSecure) });
+}
+
+/** `GET /metrics` */
+async function metrics({ app, query }) {
+  query.done();
+  const { ductape } = app;
+  if (typeof ductape.metrics !== 'function') {
+    throw new Problem(404, 'NOT_FOUND', 'this version of the package writes no figures for programs');
+  }
+  const text = await ductape.metrics();
+  return { status: 200, headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }, body: text };
+}
+
+const jsonAnswer = (body, headers = {}) => ({
+  status: 200,
+  headers: { 'content-type': 'application/json; charset=utf-8', ...headers },
+  body: JSON.stringify(body),
+});
+
+module.exports = { jsonAnswer, metrics, session };
