@@ -101,6 +101,19 @@ async function nextTimesOf({ jobs }, job, { from = job.next_run_at, count = NEXT
   }
 }
 
+/** That this process does not work says nothing about those that do. */
+const OF_THIS_PROCESS = 'WORKER_OFF';
+const READY =
+  'nothing in the store prevents it: it starts as soon as a worker with a handler for it has room; is one running?';
+
+/** Why a job has not run, as far as that is so in every process, and as it may leave. */
+function explanationOf({ status, reasons }, job, redaction) {
+  const others = reasons
+    .filter(({ code }) => code !== OF_THIS_PROCESS)
+    .map(({ code, message }) => ({ code, message: redaction.sentence(message, job.error) }));
+  return { status, reasons: others.length > 0 ? others : [{ code: 'READY', message: READY }] };
+}
+
 /** `GET /api/jobs/ID` */
 async function oneJob({ app, query, params: [id], user }) {
   query.done();
@@ -117,13 +130,7 @@ async function oneJob({ app, query, params: [id], user }) {
     job: redaction.job(job),
     history: historyOf(history, redaction),
     logs: redaction.logs(logs),
-    explanation: {
-      ...explanation,
-      reasons: explanation.reasons.map(({ code, message }) => ({
-        code,
-        message: redaction.sentence(message, job.error),
-      })),
-    },
+    explanation: explanationOf(explanation, job, redaction),
     next,
     steps: [],
     can: user.readOnly ? [] : actionsOf(job),

@@ -58,6 +58,24 @@ function without(value, rests) {
   );
 }
 
+/** Messages that are in an error, or in what it names as its causes, and not in what may leave of it. */
+function hiddenMessages(error, safe, found = []) {
+  if (error === null || typeof error !== 'object') return found;
+  if (typeof error.message === 'string' && error.message !== '' && error.message !== safe?.message)
+    found.push(error.message);
+  if (error.cause) hiddenMessages(error.cause, safe?.cause, found);
+  for (const [at, each] of (error.errors ?? []).entries()) hiddenMessages(each, safe?.errors?.[at], found);
+  return found;
+}
+
+/** The value without these texts, wherever they stand in it. */
+function withoutTexts(value, texts) {
+  if (typeof value === 'string') return texts.reduce((text, hidden) => text.replaceAll(hidden, REDACTED), value);
+  if (value === null || typeof value !== 'object') return value;
+  if (Array.isArray(value)) return value.map((each) => withoutTexts(each, texts));
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, withoutTexts(each, texts)]));
+}
+
 /** The paths of one dashboard. */
 class Redaction {
   /** Rests of paths by part. */
@@ -87,7 +105,12 @@ class Redaction {
   /** A part of a job as it may leave. */
   part(name, value) {
     const rests = this.#rests.get(name);
-    return rests.length === 0 || value === undefined ? value : without(value, rests);
+    if (rests.length === 0 || value === undefined) return value;
+    const safe = without(value, rests);
+    if (name !== 'error') return safe;
+    // A stack begins with the message of its error.
+    const messages = hiddenMessages(value, safe);
+    return messages.length === 0 ? safe : withoutTexts(safe, messages);
   }
 
   /** The lines of a log: a text each. */
@@ -112,10 +135,9 @@ class Redaction {
     return typeof error === 'string' ? error : error.message;
   }
 
-  /** Text that the package has made of an error's message: it goes as a whole when that does. */
+  /** Text that the package has made of an error's message, without what may not leave of that. */
   sentence(text, error) {
-    if (error?.message === undefined || this.message(error.message) === error.message) return text;
-    return text.replaceAll(error.message, REDACTED);
+    return error === undefined ? text : withoutTexts(text, hiddenMessages(error, this.part('error', error)));
   }
 
   /** An attempt that has ended. */
