@@ -4,7 +4,7 @@
 
 const { monotonicNow } = require('../timers.js');
 const { countOf } = require('./job-pages.js');
-const { pagesOf } = require('./job-looks.js');
+const { nextTurn, pagesOf } = require('./job-looks.js');
 const { STATES, filterOfBody, membersOf, readJson } = require('./parameters.js');
 const { wrong } = require('./problem.js');
 
@@ -25,11 +25,34 @@ const OPEN = ['scheduled', 'queued', 'running', 'paused'];
 
 /** By action: the states that it can change, those that it does change where none is named, and what takes it back. */
 const ACTIONS = {
-  cancel: { statuses: OPEN, make: (jobs, id) => jobs.cancel(id, {}) },
-  pause: { statuses: ['scheduled', 'queued', 'running'], make: (jobs, id) => jobs.pause(id), undo: 'resume' },
-  resume: { statuses: ['paused'], make: (jobs, id) => jobs.resume(id), undo: 'pause' },
-  retry: { statuses: ['failed', 'cancelled'], usual: ['failed'], make: (jobs, id) => jobs.retry(id) },
-  delete: { statuses: STATES.filter((status) => status !== 'running'), make: (jobs, id) => jobs.delete(id) },
+  cancel: {
+    statuses: OPEN,
+    one: (jobs, id) => jobs.cancel(id, {}),
+    many: (jobs, filter) => jobs.cancelMany(filter, {}),
+  },
+  pause: {
+    statuses: ['scheduled', 'queued', 'running'],
+    one: (jobs, id) => jobs.pause(id),
+    many: (jobs, filter) => jobs.pauseMany(filter),
+    undo: 'resume',
+  },
+  resume: {
+    statuses: ['paused'],
+    one: (jobs, id) => jobs.resume(id),
+    many: (jobs, filter) => jobs.resumeMany(filter),
+    undo: 'pause',
+  },
+  retry: {
+    statuses: ['failed', 'cancelled'],
+    usual: ['failed'],
+    one: (jobs, id) => jobs.retry(id),
+    many: (jobs, filter) => jobs.retryMany(filter),
+  },
+  delete: {
+    statuses: STATES.filter((status) => status !== 'running'),
+    one: (jobs, id) => jobs.delete(id),
+    many: (jobs, filter) => jobs.deleteMany(filter),
+  },
 };
 
 function idsOf(ids) {
@@ -48,37 +71,56 @@ function narrowed(action, filter) {
   return status.length === 0 ? undefined : { ...filter, status };
 }
 
-/** Slices of ids that are to be changed. */
-async function* slicesOf(jobs, { ids, filter }) {
-  if (ids) {
-    for (let at = 0; at < ids.length; at += SLICE_JOBS) yield ids.slice(at, at + SLICE_JOBS);
-  } else {
-    for await (const page of pagesOf(jobs, filter)) yield page.jobs.map(({ id }) => id);
-  }
-}
-
-/** Changes these; adds the ids of those that were. */
-async function changeSlice(jobs, action, ids, changed) {
-  for (let at = 0; at < ids.length; at += AT_ONCE) {
+/** Changes the jobs with these ids until the time is up. */
+async function changeNamed(jobs, action, ids, until) {
+  const changed = [];
+  let at = 0;
+  for (; at < ids.length && (at === 0 || monotonicNow() < until); at += AT_ONCE) {
     const group = ids.slice(at, at + AT_ONCE);
-    const outcomes = await Promise.allSettled(group.map((id) => action.make(jobs, id)));
+    const outcomes = await Promise.allSettled(group.map((id) => action.one(jobs, id)));
     for (const [index, { status }] of outcomes.entries()) if (status === 'fulfilled') changed.push(group[index]);
     const failed = outcomes.find(({ reason }) => reason && !PASSED_OVER.has(reason.code));
     if (failed) throw failed.reason;
+    await nextTurn();
   }
+  const left = ids.slice(at);
+  return { count: changed.length, changed, left: left.length > 0 ? { ids: left } : undefined };
 }
 
-/** `{ changed, seen, more }` */
-async function changeMany(jobs, action, asked) {
-  const until = monotonicNow() + MAX_MS;
-  const changed = [];
-  let seen = 0;
-  for await (const slice of slicesOf(jobs, asked)) {
-    if (seen > 0 && (monotonicNow() >= until || seen >= MAX_IDS)) return { changed, seen, more: true };
-    await changeSlice(jobs, action, slice, changed);
-    seen += slice.length;
+/** `{ id, at }` of the newest jobs that match, the newest first, and whether there are more. */
+async function findJobs(jobs, filter) {
+  const found = [];
+  let isCut = false;
+  for await (const page of pagesOf(jobs, filter, { limit: MAX_IDS })) {
+    for (const { id, created_at: at } of page.jobs) found.push({ id, at });
+    isCut = page.next !== undefined;
   }
-  return { changed, seen, more: false };
+  found.sort((a, b) => b.at - a.at);
+  return { found, isCut };
+}
+
+/** Where the slice that begins there ends: jobs of one millisecond stay together, since a span of time names them all. */
+function endOfSlice(found, begin) {
+  let end = Math.min(begin + SLICE_JOBS, found.length);
+  while (end < found.length && found[end].at === found[end - 1].at) end++;
+  return end;
+}
+
+/** Changes the newest jobs that match, in spans of the times at which they were made, until the time is up. */
+async function changeMatching(jobs, action, filter, until) {
+  const { found, isCut } = await findJobs(jobs, filter);
+  let [count, at] = [0, 0];
+  while (at < found.length && (at === 0 || monotonicNow() < until)) {
+    const end = endOfSlice(found, at);
+    const span = { from: found[end - 1].at, to: found[at].at };
+    count += (await action.many(jobs, { ...filter, ...span })).count;
+    at = end;
+    await nextTurn();
+  }
+  const changed = found.slice(0, at).map(({ id }) => id);
+  // Where the change left some out that it cannot change, the same filter would find them again and again.
+  const hasMore = at < found.length || (isCut && count > 0);
+  return { count, changed, left: hasMore ? { filter } : undefined };
 }
 
 /** `POST /api/bulk` */
@@ -98,9 +140,16 @@ async function changeBulk({ app, query, request, user }) {
   if (isDry || matched.count === 0) return matched;
   const detail = ids ? { jobs: ids.length, ids: ids.slice(0, NAMED_IDS) } : { jobs: matched.count, filter };
   await app.audit.add(user.name, `${body.action} many`, detail);
-  const { changed, more } = await changeMany(jobs, action, { ids, filter });
-  const undo = action.undo && changed.length > 0 && !more ? { action: action.undo, ids: changed } : undefined;
-  return { count: changed.length, exact: true, ...(more && { more }), ...(undo && { undo }) };
+  const until = monotonicNow() + MAX_MS;
+  const { count, changed, left } = await (ids
+    ? changeNamed(jobs, action, ids, until)
+    : changeMatching(jobs, action, filter, until));
+  return {
+    count,
+    exact: true,
+    ...(left && { more: true, next: { action: body.action, ...left } }),
+    ...(action.undo && count > 0 && { undo: { action: action.undo, ids: changed } }),
+  };
 }
 
 module.exports = { changeBulk };
