@@ -1,4 +1,5 @@
 // Jobs: every condition of `list`, a search, and changes of many.
+import type { ComponentChildren } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { actOnMany, BULK_ACTIONS, type BulkSubject, ACTS } from '../actions';
 import { useReadOnly } from '../api';
@@ -51,7 +52,8 @@ const COLUMNS: ReadonlyArray<Column<ListedJob>> = [
   {
     name: 'Schedule',
     isSpare: true,
-    of: (job) => (job.recurring ? scheduleText(job) : <span class="muted">once</span>),
+    of: (job) =>
+      job.recurring ? <span class="steady-text">{scheduleText(job)}</span> : <span class="muted">once</span>,
   },
   {
     name: 'Last error',
@@ -91,12 +93,14 @@ function BulkBar({
   clear,
   query,
   after,
+  children,
 }: {
   page: JobPage;
   chosen: ReadonlySet<string>;
   clear: () => void;
   query: URLSearchParams;
   after: () => void;
+  children?: ComponentChildren;
 }) {
   const isReadOnly = useReadOnly();
   const [isAll, setAll] = useState(false);
@@ -143,6 +147,7 @@ function BulkBar({
           </button>
         ))}
       </div>
+      {children}
     </section>
   );
 }
@@ -219,20 +224,19 @@ export function JobsPage() {
       <Loaded data={{ ...data, value: page }} skeleton={<JobsSkeleton />}>
         {(shown) => (
           <>
-            <div class="note-line">
-              {shown.cut && (
-                <p class="note">
-                  The search ended after {counted(shown.searched ?? 0, 'job')}, so that it does not hold up the store.
-                  {shown.next ? ' “Search on” goes on from there; conditions make it find more.' : ''}
-                </p>
-              )}
+            {shown.cut && (
+              <p class="note">
+                The search ended after {counted(shown.searched ?? 0, 'job')}, so that it does not hold up the store.
+                {shown.next ? ' “Search on” goes on from there; conditions make it find more.' : ''}
+              </p>
+            )}
+            <BulkBar page={shown} chosen={chosen} clear={clear} query={query} after={data.reload}>
               {isChanged && (
                 <button type="button" class="small" data-refresh onClick={accept}>
                   The list has changed: show it <kbd>r</kbd>
                 </button>
               )}
-            </div>
-            <BulkBar page={shown} chosen={chosen} clear={clear} query={query} after={data.reload} />
+            </BulkBar>
             <Panel>
               {shown.jobs.length === 0 ? (
                 <NoJobs query={query} />
@@ -265,7 +269,6 @@ function NoJobs({ query }: { query: URLSearchParams }) {
 
 const JobsSkeleton = () => (
   <>
-    <div class="note-line" />
     <div class="bulk" />
     <Panel>
       <Skeleton rows={14} />

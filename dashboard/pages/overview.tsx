@@ -64,6 +64,7 @@ function FigureCharts({ overview }: { overview: Overview }) {
           label={`Runs per ${unit}: ${counted(sum(completed), 'completed', 'completed')}, ${count(sum(failed))} failed; at most ${count(Math.max(0, ...completed))} completed in one ${unit}`}
           times={times}
           lines={runs}
+          isWhole
           step={step}
           format={shortCount}
         />
@@ -131,6 +132,7 @@ function LiveCharts() {
           }
           times={times}
           lines={depth}
+          isWhole
           step={SAMPLE_MS}
           format={shortCount}
         />
@@ -262,7 +264,7 @@ function Workers({ overview }: { overview: Overview }) {
       <p class="muted">
         {count(running)} of {count(slots)} slots in use
       </p>
-      <meter min={0} max={Math.max(1, slots)} value={running} aria-label="slots in use" />
+      <progress max={Math.max(1, slots)} value={running} aria-label="slots in use" />
     </div>
   );
 }

@@ -18,14 +18,14 @@ interface Answer {
 
 const HOURS: Record<Range, number> = { '1h': 1, '24h': 24, '7d': 168 };
 
+const short = (rate: number) => String(rate < 10 ? Math.round(rate * 10) / 10 : Math.round(rate));
+
 /** 3.4/min, 120/h. */
 function rateText(runs: number, range: Range): string {
   const perMinute = runs / (HOURS[range] * 60);
   if (runs === 0) return '–';
   if (perMinute >= 60) return `${count(Math.round(perMinute / 60))}/s`;
-  if (perMinute >= 1) return `${perMinute.toFixed(perMinute < 10 ? 1 : 0)}/min`;
-  const perHour = perMinute * 60;
-  return `${perHour.toFixed(perHour < 10 ? 1 : 0)}/h`;
+  return perMinute >= 1 ? `${short(perMinute)}/min` : `${short(perMinute * 60)}/h`;
 }
 
 /** Jobs of exactly this target. */
@@ -92,12 +92,13 @@ function columnsOf(range: Range, isReadOnly: boolean, reload: () => void): Reado
               type="button"
               class="small"
               disabled={isReadOnly}
-              aria-label={`${action} all jobs of ${targetText(row.target)}`}
+              title={`${action} all jobs of ${targetText(row.target)}`}
               onClick={() =>
                 actOnMany(action, { filter: filterOfTarget(row) }, `the jobs of ${targetText(row.target)}`, reload)
               }
             >
               {action === 'pause' ? 'Pause' : `Resume${row.counts?.paused ? ` ${count(row.counts.paused)}` : ''}`}
+              <span class="hidden"> all jobs of {targetText(row.target)}</span>
             </button>
           ))}
         </span>

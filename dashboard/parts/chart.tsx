@@ -16,6 +16,17 @@ export interface Line {
 }
 
 const HEIGHT = 190;
+const WHOLE_STEPS = [1, 2, 5]
+  .flatMap((each) => Array.from({ length: 12 }, (_, power) => each * 10 ** power))
+  .sort((a, b) => a - b);
+/** More of them are seen as a line. */
+const FEW = 24;
+
+function hasFewPoints(plot: uPlot, series: number): boolean {
+  let found = 0;
+  for (const value of plot.data[series] ?? []) if (value !== null && value !== undefined) found += 1;
+  return found <= FEW;
+}
 
 const colorOf = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
@@ -30,6 +41,7 @@ export function Chart({
   lines,
   format,
   step,
+  isWhole = false,
 }: {
   /** What is to be seen in it. */
   label: string;
@@ -38,6 +50,8 @@ export function Chart({
   format: (value: number) => string;
   /** What one point stands for, in ms. */
   step: number;
+  /** Nothing between whole numbers can be. */
+  isWhole?: boolean;
 }) {
   const frame = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | undefined>(undefined);
@@ -57,6 +71,7 @@ export function Chart({
     const element = frame.current;
     if (!element) return undefined;
     const span = (times.at(-1) ?? 0) - (times[0] ?? 0);
+    const hasBars = lines.some(({ isBar }) => isBar);
     const muted = colorOf('muted');
     const grid = { stroke: colorOf('grid'), width: 1 };
     const make = () =>
@@ -67,7 +82,11 @@ export function Chart({
           padding: [8, 8, 0, 0],
           legend: { show: false },
           cursor: { y: false, points: { show: false } },
-          scales: { x: { time: true }, y: { range: (_, __, max) => [0, max > 0 ? max * 1.1 : 1] } },
+          scales: {
+            // The last bar has its room, too.
+            x: { time: true, range: (_, min, max) => [min, max + (hasBars ? step / 1_000 : 0)] },
+            y: { range: (_, __, max) => [0, max > 0 ? max * 1.1 : 1] },
+          },
           axes: [
             {
               stroke: muted,
@@ -85,6 +104,7 @@ export function Chart({
               font: '11px system-ui',
               size: 58,
               space: 36,
+              ...(isWhole && { incrs: WHOLE_STEPS }),
               values: (_, splits) => splits.map((value) => current.current.format(value)),
             },
           ],
@@ -103,7 +123,8 @@ export function Chart({
                 : {
                     width: 1.75,
                     spanGaps: true,
-                    points: { show: times.length < 3, size: 5, fill: colorOf(color) },
+                    // What stands alone has no line.
+                    points: { show: hasFewPoints, size: 5, fill: colorOf(color) },
                   }),
             })),
           ] as uPlot.Series[],

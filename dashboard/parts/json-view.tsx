@@ -106,9 +106,9 @@ function Fold({
 
 export function JsonView({ value, label }: { value: unknown; label: string }) {
   return (
-    <section class="json" aria-label={label}>
+    <div class="json">
       <CopyButton label={`copy ${label}`} text={() => JSON.stringify(value, null, 2) ?? ''} />
       <Value value={value} depth={0} />
-    </section>
+    </div>
   );
 }
