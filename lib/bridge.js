@@ -246,6 +246,7 @@ class Bridge {
     return {
       resources,
       served: () => (worker === false ? [] : served()),
+      ended: () => this.#ended,
       call: (method, named) => this.call(method, named),
       log: (level, message) => this.log(level, message),
     };

@@ -2,6 +2,7 @@
 // What changes, as a stream of events to each browser. One sampler looks at the store for all of them, and none while nobody
 // listens. A browser that reads slowly misses events, and keeps nobody waiting.
 
+const { DuctapeError } = require('../errors.js');
 const { FRESH_MS } = require('./overview.js');
 const { Problem } = require('./problem.js');
 
@@ -17,6 +18,8 @@ const SHOWN_RUNNING = 20;
 const EVENTS_A_SECOND = 20;
 /** More events than these between two samples, and they are listened to again only after the next sample: they cost jobs time. */
 const MAX_EVENTS_A_SAMPLE = 500;
+const MAX_CODE_CHARS = 100;
+const MAX_MESSAGE_CHARS = 1_000;
 const EVENTS = [
   'job.scheduled',
   'job.started',
@@ -34,8 +37,12 @@ const textOf = (name, data) => `event: ${name}\ndata: ${JSON.stringify(data)}\n\
 function eventOf({ event, timestamp, job }, redaction) {
   const { id, status, namespace, product, env, target, scheduled_at, run, attempt, error } = job;
   const safe = error && redaction.part('error', error);
+  const told = safe && {
+    code: String(safe.code ?? 'Error').slice(0, MAX_CODE_CHARS),
+    message: String(safe.message ?? '').slice(0, MAX_MESSAGE_CHARS),
+  };
   const shown = { id, status, namespace, product, env, target, scheduled_at, run, attempt };
-  return { event, timestamp, job: { ...shown, ...(safe && { error: { code: safe.code, message: safe.message } }) } };
+  return { event, timestamp, job: { ...shown, ...(told && { error: told }) } };
 }
 
 /** Rates a second of what was counted since the sample before. */
@@ -69,6 +76,7 @@ class Live {
 
   /** Lets a browser listen. Returns the function that writes into its sink. */
   open() {
+    if (this.#app.inside.ended()) throw new DuctapeError('CLOSED', 'this Ductape instance is closed');
     if (this.#streams.size >= MAX_STREAMS) {
       throw new Problem(503, 'SERVICE_UNAVAILABLE', `${MAX_STREAMS} browsers listen already: close one`, {
         headers: { 'retry-after': '30' },
