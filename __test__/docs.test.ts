@@ -59,6 +59,12 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'ductape-docs-'));
   await mkdir(join(folder, 'node_modules'));
   await symlink(root, join(folder, 'node_modules/ductape'), 'junction');
+  // What docs/dashboard.md imports; its programs are run by `dashboard-mount.test.ts`.
+  await mkdir(join(folder, 'node_modules/@hono'));
+  for (const name of ['express', 'fastify', 'hono', 'koa', '@hono/node-server']) {
+    await symlink(join(root, 'node_modules', name), join(folder, 'node_modules', name), 'junction');
+  }
+  await writeFile(join(folder, 'sign-in.mjs'), "export const userOf = (request) => (request ? 'ann' : undefined);\n");
   const compilerOptions = {
     module: 'NodeNext',
     moduleResolution: 'NodeNext',
