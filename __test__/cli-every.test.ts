@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { command, filledStore, noTerminal, onTerminal, plain } from './support/command.js';
 import { temporaryFolder } from './support/instances.js';
 
-/** A right command line of each command but `top`, `work` and `completion`, and what it says on a terminal. */
+/** A right command line of each command that ends by itself but `completion`, and what it says on a terminal. */
 const lines: [string[], RegExp][] = [
   [['list', '--limit', '1'], /^ID +STATUS/],
   [['get', 'failed-1'], /^id +failed-1$/m],
@@ -24,7 +24,17 @@ const lines: [string[], RegExp][] = [
   [['logs', 'failed-1'], /^nothing was logged$/m],
   [['doctor'], /^ok +version +ductape /m],
 ];
-const commands = [...lines.map(([[name]]) => name ?? ''), 'check', 'work', 'top', 'backup', 'move', 'completion'];
+const commands = [
+  ...lines.map(([[name]]) => name ?? ''),
+  'check',
+  'work',
+  'top',
+  'dashboard',
+  'demo',
+  'backup',
+  'move',
+  'completion',
+];
 
 describe.each(commands)('%s', (name) => {
   it('refuses an option that it does not have, in words and as JSON', async () => {

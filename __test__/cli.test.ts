@@ -22,7 +22,7 @@ describe('ductape', () => {
     const names = [...(await command(['--help'])).stdout.matchAll(/^ {2}([a-z-]+) {2,}\S/gm)].map(
       ([, name]) => name ?? '',
     );
-    expect(names).toHaveLength(22);
+    expect(names).toHaveLength(24);
     const guide = await readFile(join(import.meta.dirname, '../docs/command-line.md'), 'utf8');
     for (const name of names) {
       expect(guide).toMatch(new RegExp(`^\\| .*\`${name}[ \`]`, 'm'));

@@ -16,6 +16,8 @@ const commands = [
   require('./logs.js'),
   require('./work.js'),
   require('./top.js'),
+  require('./dashboard.js'),
+  require('./demo.js'),
   require('./doctor.js'),
   require('./backup.js'),
   require('./move.js'),
