@@ -130,7 +130,7 @@ function make(random: () => number) {
     const kind = Math.floor(random() * (depth > 3 ? 5 : 8));
     if (kind === 0) return pick([null, true, false]);
     if (kind === 1) return pick([0, -1, 1.5, 1e308, 9_007_199_254_740_992, -0]);
-    if (kind < 5) return pick(texts);
+    if (kind < 5) return pick([...texts, '\ud800']);
     if (kind === 5) return Array.from({ length: Math.floor(random() * 4) }, () => value(depth + 1));
     const members = Array.from({ length: Math.floor(random() * 4) }, () => [
       pick([...names, ...texts.slice(0, 4)]),

@@ -53,10 +53,10 @@ class Bridge {
   /** `{ resolve, reject }` by ticket. */
   #tickets = new Map();
   #lastTicket = 0;
-  /** By number `{ handler, context, namespace, target, options }`. */
+  /** By number `{ handler, context }`. */
   #handlers = new Map();
-  /** What handlers and resources are about, for whoever shows them. */
-  #about;
+  /** What the options gave, for whoever shows it. */
+  #resources;
   #lastHandler = 0;
   #attempts = new Attempts(this);
   /** Messages that were taken, and how many of them were handled. */
@@ -84,7 +84,7 @@ class Bridge {
     this.#mayLeaveWork = rest.worker !== false;
     const ignored = takeIgnoredOptions(rest);
     this.#maxChars = MAX_CALL_CHARS + (Number.isInteger(rest.maxInputBytes) ? rest.maxInputBytes : 0);
-    this.#about = { product: rest.product, env: rest.env, worker: rest.worker, resources: rest.resources };
+    this.#resources = rest.resources;
     const asksSecrets = typeof secrets === 'function';
     this.#secrets = secrets;
     if (secrets !== undefined && secrets !== null) rest.secrets = asksSecrets || secrets;
@@ -216,7 +216,7 @@ class Bridge {
       refuse('handler', `must be a function, got ${handler === null ? 'null' : typeof handler}`);
     }
     const number = ++this.#lastHandler;
-    this.#handlers.set(number, { handler, context: new CallContext(), namespace, target, options });
+    this.#handlers.set(number, { handler, context: new CallContext() });
     let id;
     try {
       const text = (value, what) => {
@@ -236,16 +236,8 @@ class Bridge {
 
   /** What the dashboard needs of the instance besides its public methods. */
   get inside() {
-    const { resources, worker, ...defaults } = this.#about;
-    const served = () =>
-      [...this.#handlers.values()].map(({ namespace, target, options }) => ({
-        namespace,
-        target: { ...defaults, ...target },
-        concurrency: options?.concurrency,
-      }));
     return {
-      resources,
-      served: () => (worker === false ? [] : served()),
+      resources: this.#resources,
       ended: () => this.#ended,
       call: (method, named) => this.call(method, named),
       log: (level, message) => this.log(level, message),

@@ -64,7 +64,10 @@ async function identify(request, { authorize, readOnly }) {
   const user = authorize ? userOf(await authorize(request.given)) : loopbackUser(request);
   if (user === undefined)
     throw new Problem(401, 'UNAUTHORIZED', 'sign in first: the program does not let this request in');
-  return { name: user.name.slice(0, MAX_NAME_CHARS).toWellFormed(), readOnly: readOnly || user.readOnly };
+  return {
+    name: user.name.replaceAll('\0', '').slice(0, MAX_NAME_CHARS).toWellFormed(),
+    readOnly: readOnly || user.readOnly,
+  };
 }
 
 /** Values of a cookie; several of one name may come from paths above. */

@@ -1,20 +1,24 @@
 'use strict';
 // Who changed what: written to the store before it is done, so that nothing is done unseen.
 
-const MAX_DETAIL_CHARS = 12 * 1024;
+/** As `MAX_DETAIL_BYTES` in `src/api/audit.rs`, less what the cut takes. */
+const MAX_DETAIL_BYTES = 15 * 1024;
+const MAX_CUT_CHARS = 2_000;
 
 /** What is kept of a detail that is too long. */
 function bounded(detail) {
   const text = JSON.stringify(detail);
-  return text.length <= MAX_DETAIL_CHARS ? detail : { cut: true, text: text.slice(0, MAX_DETAIL_CHARS / 4) };
+  return Buffer.byteLength(text) <= MAX_DETAIL_BYTES ? detail : { cut: true, text: text.slice(0, MAX_CUT_CHARS) };
 }
 
 class Audit {
   #call;
+  #jobs;
 
   /** `call(method, named)` reaches the native side. */
-  constructor(call) {
+  constructor(call, jobs) {
     this.#call = call;
+    this.#jobs = jobs;
   }
 
   /** Resolves once it is in the store. */
@@ -23,7 +27,7 @@ class Audit {
   }
 
   list(options) {
-    return this.#call('jobs.audit', { '': options });
+    return this.#jobs.audit(options);
   }
 }
 

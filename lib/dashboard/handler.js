@@ -100,15 +100,15 @@ function callOf(first, second) {
 }
 
 /**
- * The handler of a dashboard. `inside` is what it needs of the instance besides its public methods: `call`, `log`, `served()`, what
- * handlers this process has, and `resources`, what the constructor was given.
+ * The handler of a dashboard. `inside` is what it needs of the instance besides its public methods: `call`, `log`, `ended()`, and
+ * `resources`, what the constructor was given.
  */
 function makeDashboard(ductape, inside, given) {
   const options = readOptions(given);
   const { redaction } = options;
   const app = { ductape, inside, options, redaction, looks: new SharedLooks(), files: new StaticFiles() };
   app.searches = new Gate();
-  app.audit = new Audit(inside.call);
+  app.audit = new Audit(inside.call, ductape.jobs);
   app.live = new Live(app);
 
   async function dashboard(first, second) {

@@ -21,15 +21,14 @@ const byDepth = (targets) =>
     .slice(0, SHOWN_TARGETS);
 
 /** Counts of each target, as `jobs.targets` tells them. */
-const targetCounts = ({ looks, inside }) =>
-  looks.get('targets', FRESH_MS, () => inside.call('jobs.targets', { '': {} }));
+const targetCounts = ({ ductape, looks }) => looks.get('targets', FRESH_MS, () => ductape.jobs.targets());
 
-async function overviewOf({ ductape, looks, inside }, range) {
+async function overviewOf({ ductape, looks }, range) {
   const { jobs, clock } = ductape;
   const [stats, figures, targets, processes] = await Promise.all([
     jobs.getStats(),
     figuresOf(ductape, range),
-    targetCounts({ looks, inside }),
+    targetCounts({ ductape, looks }),
     jobs.processes(),
   ]);
   return {

@@ -1,27 +1,44 @@
 'use strict';
 // Targets with their counts and figures, and the processes that run them.
 
-const os = require('node:os');
 const { FRESH_MS, figuresOf, targetCounts } = require('./overview.js');
 
 const keyOf = ({ namespace, product, env, target }) =>
   JSON.stringify([namespace, product, env, Object.entries(target).sort(([a], [b]) => (a < b ? -1 : 1))]);
 
-const isTaken = (wanted, value) => wanted === undefined || wanted === '*' || wanted === value;
-
-/** Whether a handler of this process takes jobs of this target. */
-function takes(handler, { namespace, product, env, target }) {
-  const { product: itsProduct, env: itsEnv, ...fields } = handler.target;
-  return (
-    handler.namespace === namespace &&
-    isTaken(itsProduct, product) &&
-    isTaken(itsEnv, env) &&
-    Object.entries(fields).every(([name, value]) => isTaken(value, target[name]))
-  );
+/** How much a handler says of the jobs that it takes; -1: it does not take these. */
+function fitOf(handler, { namespace, product, env, target }) {
+  if (handler.namespace !== namespace) return -1;
+  const wanted = { ...handler.target, '': handler.product, ' ': handler.env };
+  const having = { ...target, '': product, ' ': env };
+  const named = Object.keys(wanted).filter((name) => wanted[name] !== undefined);
+  return named.every((name) => wanted[name] === having[name]) ? named.length : -1;
 }
 
-async function targetsOf({ ductape, looks, inside }, range) {
-  const [counts, figures] = await Promise.all([targetCounts({ looks, inside }), figuresOf(ductape, range)]);
+/** How many attempts all live processes make at once of a target's jobs, as far as their handlers say so. */
+function concurrencyOf(row, processes) {
+  let sum = 0;
+  for (const { handlers = [] } of processes) {
+    let [best, bound] = [-1, 0];
+    for (const handler of handlers) {
+      const fit = fitOf(handler, row);
+      if (fit > best) [best, bound] = [fit, handler.concurrency ?? 0];
+    }
+    sum += bound;
+  }
+  return sum;
+}
+
+const lookAtProcesses = ({ ductape, looks }) => looks.get('processes', FRESH_MS, () => ductape.jobs.processes());
+
+async function targetsOf(app, range) {
+  const { ductape } = app;
+  const [counts, figures, processes] = await Promise.all([
+    targetCounts(app),
+    figuresOf(ductape, range),
+    lookAtProcesses(app),
+  ]);
+  const alive = processes.filter(({ state }) => state === 'alive');
   const rows = new Map();
   for (const { namespace, product, env, target, handled_here, ...states } of counts) {
     const row = { namespace, product, env, target, counts: states, handled_here };
@@ -33,10 +50,9 @@ async function targetsOf({ ductape, looks, inside }, range) {
     const row = rows.get(key) ?? { namespace, product, env, target, handled_here: false };
     rows.set(key, { ...row, figures: numbers });
   }
-  const served = inside.served();
   const targets = [...rows.values()].map((row) => {
-    const concurrency = served.find((each) => each.concurrency !== undefined && takes(each, row))?.concurrency;
-    return { ...row, ...(concurrency !== undefined && { concurrency }) };
+    const concurrency = concurrencyOf(row, alive);
+    return { ...row, ...(concurrency > 0 && { concurrency }) };
   });
   return { at: ductape.clock.now(), range, targets };
 }
@@ -51,20 +67,11 @@ function targets({ app, query }) {
 /** `GET /api/processes` */
 async function processes({ app, query }) {
   query.done();
-  const { ductape, inside, looks } = app;
-  const all = await looks.get('processes', FRESH_MS, () => ductape.jobs.processes());
-  const here = ({ pid, host }) => pid === process.pid && host === os.hostname();
-  const own = {
-    here: true,
-    version: ductape.version.package,
-    node: process.versions.node,
-    handlers: inside.served().map(({ namespace, target, concurrency }) => ({
-      namespace,
-      target,
-      ...(concurrency !== undefined && { concurrency }),
-    })),
+  const processes = await lookAtProcesses(app);
+  return {
+    at: app.ductape.clock.now(),
+    processes: processes.map(({ is_this: here, ...each }) => ({ ...each, ...(here && { here }) })),
   };
-  return { at: ductape.clock.now(), processes: all.map((each) => (here(each) ? { ...each, ...own } : each)) };
 }
 
 module.exports = { processes, targets };
