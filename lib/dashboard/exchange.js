@@ -134,7 +134,8 @@ function writeNode(answer, { isHead }, response) {
   if (response.headersSent || response.destroyed) return;
   // A client that goes away is no failure.
   response.on('error', () => {});
-  response.writeHead(answer.status, answer.headers);
+  const length = answer.body === undefined ? {} : { 'content-length': String(Buffer.byteLength(answer.body)) };
+  response.writeHead(answer.status, { ...answer.headers, ...length });
   if (isHead || (answer.body === undefined && !answer.stream)) response.end();
   else if (answer.stream) {
     response.flushHeaders();

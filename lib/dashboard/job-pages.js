@@ -1,6 +1,7 @@
 'use strict';
 // Jobs in pages, and all about one.
 
+const { pagesOf } = require('./job-looks.js');
 const { filterOf } = require('./parameters.js');
 const { search } = require('./search.js');
 
@@ -44,14 +45,21 @@ async function listJobs({ app, query, request }) {
     return { jobs: found.map((job) => rowOf(job, app.redaction)), ...rest };
   }
   const [page, counted] = await Promise.all([
-    jobs.list({ ...filter, limit, ...(cursor !== undefined && { cursor }) }),
+    rowsOf(app, filter, { cursor, limit }),
     cursor === undefined ? countOf(jobs, filter) : undefined,
   ]);
-  return {
-    jobs: page.jobs.map((job) => rowOf(job, app.redaction)),
-    ...(page.next !== undefined && { next: page.next }),
-    ...(counted && { total: counted.count, total_exact: counted.exact }),
-  };
+  return { ...page, ...(counted && { total: counted.count, total_exact: counted.exact }) };
+}
+
+/** A page of rows, `{ jobs, next? }`. Inputs and results come along and are let go: never many at a time. */
+async function rowsOf({ ductape, redaction }, filter, { cursor, limit }) {
+  const rows = [];
+  let next;
+  for await (const page of pagesOf(ductape.jobs, filter, { cursor, limit })) {
+    for (const job of page.jobs) rows.push(rowOf(job, redaction));
+    next = page.next;
+  }
+  return { jobs: rows, ...(next !== undefined && { next }) };
 }
 
 /** An attempt without a result that is long. */

@@ -90,7 +90,7 @@ class StaticFiles {
     };
     const known = request.header('if-none-match');
     if (known?.split(/\s*,\s*/).some((each) => each.replace(/^W\//, '') === tag)) return { status: 304, headers };
-    return { status: 200, headers: { ...headers, 'content-length': String(body.length) }, body };
+    return { status: 200, headers, body };
   }
 
   #read(name) {

@@ -1,5 +1,5 @@
 // How long looks take on a store of a million jobs of all kinds, in the process that has it open: lists, statistics, metrics, a sample
-// of `top`. Usage: node bench/node/scheduler/looks.mjs [--jobs 1000000] [--store sqlite:FILE | postgres://…] [--keep] [--times 20]
+// of `top`, pages of the dashboard. Usage: node bench/node/scheduler/looks.mjs [--jobs 1000000] [--store sqlite:FILE | postgres://…] [--keep] [--times 20]
 // A store that has jobs is looked at as it is.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -140,6 +140,23 @@ try {
   await look('`metrics`, 47 hours of minutes', () => api.metrics({ from: now - 47 * HOUR, resolution: 'minute' }));
   await look('`metrics`, 90 days of hours', () => api.metrics({ from: now - 90 * DAY, resolution: 'hour' }));
   await look('a sample of `top`', () => takeSample(ductape, {}));
+  const ids = (await api.list({ status: 'failed', limit: 1 })).jobs.map(({ id }) => id);
+  const pages = [
+    'overview',
+    'overview?range=7d',
+    'jobs',
+    'jobs?status=failed',
+    'jobs?target.tag=report-7',
+    `jobs/${ids[0]}`,
+  ];
+  pages.push('recurring', 'targets', 'processes', 'failures', 'failures?range=7d', 'webhooks', 'audit', 'session');
+  for (const page of pages) {
+    await look(`dashboard: \`${page.replace(ids[0], 'ID')}\``, async () => {
+      // A new one each time: what one has looked up it keeps for a second.
+      const answer = await ductape.dashboard({ authorize: () => true })(new Request(`http://localhost/api/${page}`));
+      if (answer.status !== 200) throw new Error(await answer.text());
+    });
+  }
 } finally {
   await ductape.close();
   rmSync(folder, { recursive: true, force: true });
