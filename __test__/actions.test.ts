@@ -87,7 +87,9 @@ describe('a call', () => {
       const job = await runCall(shop(url, { request_type }), { body } as IActionRequest);
       expect(job.error).toBeUndefined();
       const last = requests.at(-1);
-      return new Response(new Uint8Array(last?.body ?? []), { headers: { 'content-type': last?.headers['content-type'] ?? '' } });
+      return new Response(new Uint8Array(last?.body ?? []), {
+        headers: { 'content-type': last?.headers['content-type'] ?? '' },
+      });
     };
     const form = await sent('application/x-www-form-urlencoded', { a: 'x&y=é +', list: [1, true], none: null });
     expect([...(await form.formData())]).toEqual([

@@ -237,21 +237,19 @@ const IDS_AT_ONCE = 10_000;
 /** One request after the other, until all are done. `tell` is told how many have been changed. */
 async function changeAll(action: BulkAction, subject: BulkSubject, tell: (done: number) => void) {
   let done = 0;
-  let rounds = 0;
   let undo: BulkAnswer['undo'];
   const parts: BulkSubject[] = 'ids' in subject ? slices(subject.ids).map((ids) => ({ ids })) : [subject];
   for (const part of parts) {
-    let answer: BulkAnswer;
-    do {
-      answer = await change<BulkAnswer>('POST', 'bulk', { action, ...part });
+    let body: object | undefined = { action, ...part };
+    while (body) {
+      const answer: BulkAnswer = await change<BulkAnswer>('POST', 'bulk', body);
       done += answer.count;
-      rounds += 1;
-      undo = answer.undo;
+      if (answer.undo) undo = { action: answer.undo.action, ids: [...(undo?.ids ?? []), ...answer.undo.ids] };
       tell(done);
-      // The same ids again would be the same jobs again.
-    } while (answer.more && answer.count > 0 && 'filter' in part);
+      body = answer.next;
+    }
   }
-  return { done, undo: rounds === 1 ? undo : undefined };
+  return { done, undo };
 }
 
 function slices(ids: readonly string[]): string[][] {

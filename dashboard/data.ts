@@ -8,7 +8,10 @@ export interface Data<T> {
   /** Why the last call failed. */
   error: ApiError | undefined;
   isLoading: boolean;
+  /** Asks again, unless a call is under way. */
   reload(): void;
+  /** Asks again in any case: a call that is under way may not know of a change yet. */
+  refresh(): void;
 }
 
 /** How long after a failed call the next one follows. */
@@ -48,11 +51,13 @@ export function useData<T>(path: string, query: Query = {}): Data<T> {
   const reload = useCallback(() => {
     if (running.current === undefined) setTurn((n) => n + 1);
   }, []);
+  const refresh = useCallback(() => setTurn((n) => n + 1), []);
   const isOwn = answer.key === key;
   return {
     value: isOwn ? answer.value : undefined,
     error: isOwn ? answer.error : undefined,
     isLoading: !isOwn || (answer.value === undefined && answer.error === undefined),
     reload,
+    refresh,
   };
 }

@@ -184,6 +184,8 @@ function App() {
   useEffect(() => {
     if (before.current === path) return;
     before.current = path;
+    // Who came by `/` searches already.
+    if (document.activeElement?.id === 'search') return;
     document.querySelector<HTMLElement>('#title')?.focus({ preventScroll: true });
   }, [path]);
   return (

@@ -139,6 +139,13 @@ export const routeQuery = ({ namespace, product, env, target }: Route): Record<s
   ),
 });
 
+/** The next times of a recurring job, of which the first is known for sure. */
+export const withNextRun = (
+  next: readonly number[],
+  { next_run_at: first }: { next_run_at?: number },
+): readonly number[] =>
+  first === undefined || next.includes(first) ? next : [first, ...next.filter((at) => at > first)];
+
 /** How often a recurring job runs. */
 export function scheduleText(job: { cron?: string; every?: number; interval?: string; tz?: string }): string {
   const zone = job.tz && (job.cron || job.interval) ? ` (${job.tz})` : '';

@@ -125,8 +125,8 @@ export interface Undo {
 export interface BulkAnswer {
   count: number;
   exact?: boolean;
-  /** The bounds of one request were met: the same one goes on. */
-  more?: boolean;
+  /** The bounds of one request were met: the body that goes on. */
+  next?: object;
   undo?: { action: BulkAction; ids: string[] };
 }
 

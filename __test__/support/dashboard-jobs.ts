@@ -5,15 +5,26 @@ import type { DashboardOptions, Ductape } from './ductape.js';
 import { DuctapeError } from './ductape.js';
 import { eventually } from './instances.js';
 
-/** Serves the dashboard of an instance on loopback. */
-export async function serveDashboard(ductape: Ductape, options: DashboardOptions = {}) {
+/** Serves the dashboard of an instance on loopback; at a port that was free a moment ago, where one is given. */
+export async function serveDashboard(ductape: Ductape, options: DashboardOptions = {}, at = 0) {
   const dashboard = ductape.dashboard(options);
-  const server = createServer(dashboard);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  let streams = 0;
+  const server = createServer((request, response) => {
+    if (request.url?.endsWith('/api/live')) {
+      streams += 1;
+      response.on('close', () => {
+        streams -= 1;
+      });
+    }
+    void dashboard(request, response);
+  });
+  await new Promise<void>((resolve) => server.listen(at, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   return {
     url: `http://127.0.0.1:${port}${options.basePath ?? ''}/`,
     port,
+    /** How many streams of events are open. */
+    streams: () => streams,
     close: () =>
       new Promise<void>((resolve) => {
         server.close(() => resolve());
@@ -115,6 +126,90 @@ export async function fillWithJobs(ductape: Ductape) {
     const [beat, nightly] = await Promise.all([jobs.get('heartbeat'), jobs.get('nightly-import')]);
     if (beat.execution_count < 1 || !nightly.failing) throw new Error('recurring jobs have not run yet');
   }, 20_000);
+}
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+
+/** Numbers from 0 to 1 that are the same each time. */
+function generator(): () => number {
+  let seed = 20_261_130;
+  return () => {
+    seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648;
+    return seed / 2_147_483_648;
+  };
+}
+
+/** Lives through a day on a manual clock: a worker that was away for a night, failures, jobs that come late. */
+export async function fillWithHistory(ductape: Ductape) {
+  const random = generator();
+  const { actions, features, notifications, clock } = ductape;
+  const now = clock.now() + 24 * HOUR;
+  const fail = (part: number, code: 'CONNECTION_ERROR' | 'TIMEOUT', message: string) => {
+    if (random() < part) throw new DuctapeError(code, message);
+  };
+  const crowd = () => [
+    actions.handle({ app: 'stripe', event: 'charge' }, () => fail(0.04, 'CONNECTION_ERROR', 'the gateway hung up')),
+    notifications.handle({ notification: 'receipt' }, () => ({ sent: 1 })),
+    features.define('thumbnails', () => fail(0.02, 'TIMEOUT', 'the picture took too long')),
+  ];
+  let stopCrowd = crowd();
+  features.define('daily-report', () => ({ rows: 4_812 }));
+  features.define('sync-stock', () => fail(0.12, 'CONNECTION_ERROR', 'the warehouse does not answer'));
+  const night = () => features.define('backup', () => ({ bytes: 81_920_000 }));
+  let stopNight = night();
+  features.define('monthly-invoices', () => ({ invoices: 310 }));
+  const recurring = (tag: string, schedule: object | string) =>
+    features.dispatch({ tag, job_id: tag, input: {}, schedule: schedule as never });
+  await recurring('backup', { cron: '0 * * * *', grace: MINUTE });
+  await recurring('sync-stock', { every: 30 * MINUTE });
+  await recurring('daily-report', '30 6 * * *');
+  await recurring('monthly-invoices', { interval: 'P1M', start_at: now + 9 * HOUR });
+  await recurring('cleanup', { every: 2 * HOUR });
+  await ductape.jobs.pause('cleanup');
+  const spread = async (step: number, count: number) => {
+    const at = clock.now();
+    // Few different moments: the clock stops at each.
+    const due = () => at + Math.floor(random() * 12) * (step / 12);
+    const several = (n: number, make: (start_at: number) => object) =>
+      Array.from({ length: Math.round(n * (0.6 + 0.8 * random())) }, () => make(due()));
+    await Promise.all([
+      actions.dispatchMany(
+        several(count, (start_at) => ({ app: 'stripe', event: 'charge', input: {}, schedule: { start_at } })) as never,
+      ),
+      notifications.dispatchMany(
+        several(count / 2, (start_at) => ({
+          notification: 'receipt',
+          event: 'paid',
+          input: {},
+          schedule: { start_at },
+        })) as never,
+      ),
+      features.dispatchMany(
+        several(count / 3, (start_at) => ({ tag: 'thumbnails', input: {}, schedule: { start_at } })) as never,
+      ),
+    ]);
+    // At the end of each step nobody is there for some seconds, so that some jobs are late.
+    const late = Math.floor(random() * random() * 4_000);
+    await clock.advance(step - late, { timeout: 60_000 });
+    for (const stop of stopCrowd) stop();
+    await clock.advance(late, { timeout: 60_000 });
+    stopCrowd = crowd();
+  };
+  for (let hour = 0; hour < 23; hour++) {
+    if (hour === 9) stopNight();
+    if (hour === 14) stopNight = night();
+    await spread(HOUR, 220 + 130 * Math.sin((hour / 24) * Math.PI));
+  }
+  for (let minute = 0; minute < 60; minute++) await spread(MINUTE, 9 + 5 * Math.sin(minute / 9));
+  // What waits now.
+  const waiting = (tag: string, count: number) =>
+    features.dispatchMany(Array.from({ length: count }, () => ({ tag, input: {} })));
+  await waiting('render-video', 42);
+  await waiting('export', 17);
+  await features.dispatchMany(
+    Array.from({ length: 60 }, (_, n) => ({ tag: 'thumbnails', input: {}, schedule: { start_at: now + n * HOUR } })),
+  );
 }
 
 /** Names of all pages, with the path of each. */

@@ -110,7 +110,7 @@ export function FailuresPage() {
             ) : (
               <Table
                 label="failures by target and code"
-                columns={columnsOf(data.reload)}
+                columns={columnsOf(data.refresh)}
                 rows={groups}
                 keyOf={(group) => `${routeKey(group)} ${group.code} ${group.recurring}`}
               />

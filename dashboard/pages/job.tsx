@@ -13,7 +13,7 @@ import { Status } from '../parts/status';
 import { type Column, Table } from '../parts/table';
 import { Ago, Duration, Time, useNow } from '../parts/time';
 import { go, href, jobPath } from '../router';
-import { count, counted, duration, exact, routeQuery, scheduleText, targetText } from '../text';
+import { count, counted, duration, exact, routeQuery, scheduleText, targetText, withNextRun } from '../text';
 import { queryText } from '../api';
 import { zone } from '../settings';
 import type { IJob, IJobExecution, IJobGap, IJobHistory, IJobLogLine, JobAction, JobDetails, Step } from '../types';
@@ -317,6 +317,7 @@ const Value = ({ title, value }: { title: string; value: unknown }) => (
 
 function Details({ details, after }: { details: JobDetails; after: (gone: boolean) => void }) {
   const { job, explanation, logs, next, steps } = details;
+  const times = withNextRun(next, job);
   return (
     <>
       <Actions details={details} after={after} />
@@ -357,11 +358,11 @@ function Details({ details, after }: { details: JobDetails; after: (gone: boolea
       )}
       {job.recurring && (
         <Panel title="Next times">
-          {next.length === 0 ? (
+          {times.length === 0 ? (
             <p class="muted">No run is to come.</p>
           ) : (
             <ol class="times">
-              {next.slice(0, 5).map((at) => (
+              {times.slice(0, 5).map((at) => (
                 <li key={at}>
                   <Time at={at} />{' '}
                   <span class="muted">
@@ -395,7 +396,7 @@ export function JobPage({ id }: { id: string }) {
   const job = data.value?.job;
   const after = (gone: boolean) => {
     if (gone) go('jobs');
-    else reload();
+    else data.refresh();
   };
   return (
     <Page
@@ -407,7 +408,7 @@ export function JobPage({ id }: { id: string }) {
         </>
       }
     >
-      {data.error?.status === 404 && !data.value ? (
+      {data.error?.status === 404 ? (
         <Empty title="There is no such job">
           It may have been deleted, or its retention has ended. <a href={href('jobs')}>All jobs</a>
         </Empty>

@@ -1,6 +1,6 @@
 // Jobs: every condition of `list`, a search, and changes of many.
 import type { ComponentChildren } from 'preact';
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { actOnMany, BULK_ACTIONS, type BulkSubject, ACTS } from '../actions';
 import { useReadOnly } from '../api';
 import { type Data, useData } from '../data';
@@ -154,23 +154,30 @@ function BulkBar({
 
 /** Shows what was there when it was asked for: rows of these jobs change, but others come only when they are asked for. */
 function useSteady(data: Data<JobPage>, key: string) {
-  const shown = useRef<{ key: string; ids: string } | undefined>(undefined);
+  const { value, refresh } = data;
   const [held, setHeld] = useState<{ key: string; page: JobPage }>();
-  const { value } = data;
-  const ids = useMemo(() => value?.jobs.map(({ id }) => id).join('\n'), [value]);
-  if (value && ids !== undefined && shown.current?.key !== key) shown.current = { key, ids };
-  const isSame = ids === shown.current?.ids;
-  useEffect(() => {
-    if (value && isSame) setHeld({ key, page: value });
-  }, [value, isSame, key]);
-  const accept = () => {
-    if (!value || ids === undefined) return;
-    shown.current = { key, ids };
-    setHeld({ key, page: value });
-  };
+  /** The answer before a change of one's own: the next one is shown as it is. */
+  const before = useRef<JobPage | undefined>(undefined);
   const kept = held?.key === key ? held.page : undefined;
-  return { page: isSame ? value : (kept ?? value), isChanged: !isSame && kept !== undefined, accept };
+  const isOwnChange = before.current !== undefined && before.current !== value;
+  const isSame = kept === undefined || isOwnChange || idsOf(kept) === (value && idsOf(value));
+  useEffect(() => {
+    if (!value || !isSame) return;
+    if (isOwnChange) before.current = undefined;
+    setHeld({ key, page: value });
+  }, [value, isSame, isOwnChange, key]);
+  return {
+    page: isSame ? value : kept,
+    isChanged: !isSame && value !== undefined,
+    accept: () => value && setHeld({ key, page: value }),
+    afterChange: () => {
+      before.current = value;
+      refresh();
+    },
+  };
 }
+
+const idsOf = ({ jobs }: JobPage) => jobs.map(({ id }) => id).join('\n');
 
 function Pages({ page, query }: { page: JobPage; query: URLSearchParams }) {
   const goTo = (cursor: string) => {
@@ -212,7 +219,7 @@ export function JobsPage() {
   const conditions = { ...conditionsOf(query), search, cursor, limit: PAGE_SIZE };
   const data = useData<JobPage>('jobs', conditions);
   const key = query.toString();
-  const { page, isChanged, accept } = useSteady(data, key);
+  const { page, isChanged, accept, afterChange } = useSteady(data, key);
   // A search reads many jobs: it is not repeated by itself.
   useLiveReload(() => {
     if (!search) data.reload();
@@ -230,7 +237,7 @@ export function JobsPage() {
                 {shown.next ? ' “Search on” goes on from there; conditions make it find more.' : ''}
               </p>
             )}
-            <BulkBar page={shown} chosen={chosen} clear={clear} query={query} after={data.reload}>
+            <BulkBar page={shown} chosen={chosen} clear={clear} query={query} after={afterChange}>
               {isChanged && (
                 <button type="button" class="small" data-refresh onClick={accept}>
                   The list has changed: show it <kbd>r</kbd>

@@ -78,6 +78,7 @@ function FigureCharts({ overview }: { overview: Overview }) {
           }
           times={times}
           lines={lateness}
+          isWhole
           step={step}
           format={duration}
         />
@@ -278,6 +279,7 @@ export function OverviewPage() {
   return (
     <Page
       title="Overview"
+      lead={data.value ? `${counted((live ?? data.value).stats.total, 'job')} in the store` : '\u00a0'}
       tools={
         <Choice
           label="span of time"

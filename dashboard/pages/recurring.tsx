@@ -182,7 +182,7 @@ export function RecurringPage() {
                   )}
                 </Empty>
               ) : (
-                <Rows answer={answer} reload={data.reload} />
+                <Rows answer={answer} reload={data.refresh} />
               )}
             </Panel>
             <nav class="pages" aria-label="pages">

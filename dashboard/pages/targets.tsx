@@ -126,7 +126,7 @@ export function TargetsPage() {
             ) : (
               <Table
                 label="targets"
-                columns={columnsOf(range, isReadOnly, data.reload)}
+                columns={columnsOf(range, isReadOnly, data.refresh)}
                 rows={targets}
                 keyOf={routeKey}
               />

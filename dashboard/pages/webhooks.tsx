@@ -111,7 +111,7 @@ export function WebhooksPage() {
             ) : (
               <Table
                 label="webhooks"
-                columns={columnsOf(isReadOnly, data.reload)}
+                columns={columnsOf(isReadOnly, data.refresh)}
                 rows={webhooks}
                 keyOf={({ id }) => id}
               />

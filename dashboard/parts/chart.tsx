@@ -79,7 +79,7 @@ export function Chart({
         {
           width: Math.max(200, element.clientWidth),
           height: HEIGHT,
-          padding: [8, 8, 0, 0],
+          padding: [8, 18, 0, 0],
           legend: { show: false },
           cursor: { y: false, points: { show: false } },
           scales: {

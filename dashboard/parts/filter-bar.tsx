@@ -195,23 +195,14 @@ export function FilterBar({ page, hides = [], search }: { page: string; hides?: 
             </button>
           ))}
         </fieldset>
+        {more + states.length > 0 && (
+          <button type="button" class="link" onClick={() => go(page)}>
+            clear all
+          </button>
+        )}
       </div>
       <details class="more" open={more > 0}>
-        <summary>
-          More conditions{more > 0 ? ` (${more})` : ''}
-          {more + states.length > 0 && (
-            <button
-              type="button"
-              class="link"
-              onClick={(event) => {
-                event.preventDefault();
-                go(page);
-              }}
-            >
-              clear all
-            </button>
-          )}
-        </summary>
+        <summary>More conditions{more > 0 ? ` (${more})` : ''}</summary>
         <div class="fields">
           <SelectField
             label="Namespace"

@@ -1,6 +1,6 @@
 // The past and the next 24 hours of a recurring job. Outcomes differ in colour and in shape; a tail is lateness, what is hatched has no
 // run.
-import { clock, counted, duration, exact } from '../text';
+import { clock, counted, duration, exact, withNextRun } from '../text';
 import type { RecurringRow } from '../types';
 
 export const STRIP_HEIGHT = 34;
@@ -70,7 +70,8 @@ function nextMarks(
 }
 
 /** The same in words. */
-export function stripText({ past, gaps, next }: RecurringRow, now: number, utc: boolean): string {
+export function stripText({ job, past, gaps, next: given }: RecurringRow, now: number, utc: boolean): string {
+  const next = withNextRun(given, job).filter((at) => at <= now + DAY);
   const of = (status: string) => past.filter((each) => each.status === status).length;
   const parts = [
     past.length === 0 && gaps.length === 0 && 'no run in the past 24 hours',
@@ -152,7 +153,7 @@ export function Strip({ row, now, width, utc }: { row: RecurringRow; now: number
         );
       })}
       {nextMarks(
-        row.next.filter((at) => at > now && inView(at)),
+        withNextRun(row.next, row.job).filter((at) => at > now && inView(at)),
         x,
       ).map((mark) => (
         <circle key={mark.at} class="next-mark" cx={mark.x} cy={middle} r={3}>

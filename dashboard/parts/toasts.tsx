@@ -72,11 +72,13 @@ export function Toasts() {
         {text}
       </div>
       {shown.length > 0 && (
-        <ul class="toasts" aria-label="what has just happened">
-          {shown.map((each) => (
-            <ToastLine key={each.id} toast={each} />
-          ))}
-        </ul>
+        <section class="toasts" aria-label="what has just happened">
+          <ul>
+            {shown.map((each) => (
+              <ToastLine key={each.id} toast={each} />
+            ))}
+          </ul>
+        </section>
       )}
     </>
   );
