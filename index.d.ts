@@ -1836,6 +1836,11 @@ export interface DuctapeOptions {
   expressions?: ExpressionLimits;
   /** Where HTTP requests may go: those of actions, of notifications and of webhooks. Default: anywhere. */
   outbound?: OutboundOptions;
+  /**
+   * Whether dispatches, attempts and steps are spans of the program's OpenTelemetry, and jobs are part of the trace that
+   * dispatched them. Needs the package `@opentelemetry/api`, and shows nothing until the program registers an SDK. Default: `false`.
+   */
+  telemetry?: boolean;
 }
 
 /** A clock that is moved by hand, from a time of its own. */

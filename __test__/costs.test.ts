@@ -1,8 +1,10 @@
 // The cost of a job on the event loop, counted and not timed: crossings between JavaScript and Rust, and how long handlers
 // block the loop. See CONTRIBUTING.md for what to do when a bound is met.
 import { createRequire } from 'node:module';
-import { afterAll, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
+import type { DuctapeOptions } from './support/ductape.js';
 import { create, job } from './support/instances.js';
+import { service, shop } from './support/services.js';
 
 type Wake = () => void;
 interface Native {
@@ -20,6 +22,7 @@ interface Binding {
 // The package asks this very object for its native class, each time an instance is made.
 const binding = createRequire(import.meta.url)('../native.js') as Binding;
 const { Ductape: Original } = binding;
+const { MESSAGE } = createRequire(import.meta.url)('../lib/protocol.js') as { MESSAGE: Record<string, string> };
 const counts = { wakes: 0, takes: 0, finishes: 0, dispatches: 0, dispatched: 0, taken: 0 };
 
 /** Counts the calls of the function that wakes JavaScript. */
@@ -30,6 +33,9 @@ function counted(wake: Wake): Wake {
   };
 }
 
+/** What crosses while a test has it, in both directions. */
+let crossed: { messages: unknown[][]; lines: string[] } | undefined;
+
 class Counted extends Original {
   constructor(...given: unknown[]) {
     super(...given.map((value) => (typeof value === 'function' ? counted(value as Wake) : value)));
@@ -38,6 +44,7 @@ class Counted extends Original {
     counts.takes++;
     const text = super.take();
     counts.taken += text.length;
+    if (crossed && text !== '') crossed.messages.push(...(JSON.parse(text) as unknown[][]));
     return text;
   }
   override finish(answers: string) {
@@ -47,6 +54,7 @@ class Counted extends Original {
   override dispatch(...args: unknown[]) {
     counts.dispatches++;
     counts.dispatched += args[1] as number;
+    crossed?.lines.push(...(args[2] as string).split('\n'));
     super.dispatch(...args);
   }
 }
@@ -139,4 +147,47 @@ it('leaves the event loop free between slow handlers', async () => {
   });
   // Without a limit all fifty run in one turn or a few, and timers and sockets wait for half a second.
   expect(turns.size).toBeGreaterThan(handlers / 2);
+});
+
+describe('traces', () => {
+  const require = createRequire(import.meta.url);
+
+  /** What crosses of a job that a handler does and of one that is done in Rust. */
+  async function crossing(options: DuctapeOptions) {
+    const { url } = await service();
+    const ductape = create({ ...options, ...shop(url) });
+    ductape.features.define('f', () => {});
+    crossed = { messages: [], lines: [] };
+    const jobs = [
+      await ductape.features.dispatch(job('f')),
+      await ductape.actions.dispatch({ app: 'shop', event: 'call', input: {} }),
+    ];
+    for (const { job_id } of jobs) await ductape.jobs.wait(job_id);
+    const { messages, lines } = crossed;
+    crossed = undefined;
+    const attempt = messages.find(([kind]) => kind === MESSAGE.RUN_HANDLER);
+    const spans = messages.filter(([kind]) => kind === MESSAGE.BEGIN_SPAN || kind === MESSAGE.END_SPAN);
+    return { lines, attempt, spans };
+  }
+
+  it('cost nothing unless they are asked for', async () => {
+    const { lines, attempt, spans } = await crossing({});
+    expect(lines).toEqual([
+      'features one {"tag":"f","input":{}}',
+      'actions one {"app":"shop","event":"call","input":{}}',
+    ]);
+    expect(attempt).toHaveLength(4);
+    expect(spans).toEqual([]);
+    const loaded = Object.keys(require.cache).filter((path) => /lib.telemetry\.js|@opentelemetry/.test(path));
+    expect(loaded).toEqual([]);
+  });
+
+  it('cost a job in Rust two messages, and one of a handler none of its own', async () => {
+    const { lines, attempt, spans } = await crossing({ telemetry: true });
+    // Without an SDK there is no trace to be stored.
+    expect(lines).toHaveLength(2);
+    expect(lines.filter((line) => line.startsWith('@'))).toEqual([]);
+    expect(attempt).toHaveLength(4);
+    expect(spans).toHaveLength(2);
+  });
 });

@@ -1,6 +1,7 @@
 'use strict';
 // Runs handlers, and turns whatever becomes of them into answers. Knows the native side only through what it is given.
 
+const { isObserved, runs } = require('./channels.js');
 const { toFailure } = require('./errors.js');
 const { JobContext } = require('./job.js');
 const { ANSWER } = require('./protocol.js');
@@ -11,7 +12,7 @@ const MAX_RESULT_BYTES = 1024 * 1024;
 /** The attempts of one instance that handlers are at work on. */
 class Attempts {
   #bridge;
-  /** By key `{ job, context, scope }`: the `JobContext`, and the scope of `context` that its functions are called in. */
+  /** By key `{ job, context, scope, span }`: the `JobContext`, the scope of `context` that its functions are called in, and its span. */
   #running = new Map();
 
   /** `bridge`: `answer(key, kind, json)`, `log(level, message)`, and what `JobContext` needs. */
@@ -23,16 +24,18 @@ class Attempts {
     return this.#running.has(key);
   }
 
-  /** `registered`: `{ handler, context }`. */
-  run(registered, key, fields) {
+  /** `registered`: `{ handler, context }`. The attempt is part of `trace`, or has only a link to it. */
+  run(registered, key, fields, trace, linked) {
     if (!registered) return this.#answer(key, ANSWER.RELEASE, 'null');
     const { handler, context } = registered;
     const [job, scope] = [new JobContext(fields, key, this.#bridge), context.take()];
-    this.#running.set(key, { job, context, scope });
+    const span = this.#bridge.telemetry?.attempt(fields, trace, linked);
+    this.#running.set(key, { job, context, scope, span });
+    // A promise also for values that are none, so that answers of one turn cross together.
+    const call = () => Promise.resolve(handler(job));
     let returned;
     try {
-      // A promise also for values that are none, so that answers of one turn cross together.
-      returned = scope.call(() => Promise.resolve(handler(job)));
+      returned = scope.call(span !== undefined || isObserved(runs) ? () => observed(call, fields, span) : call);
     } catch (error) {
       return this.#handlerReturned(key, job, this.#failure(job, error));
     } finally {
@@ -47,7 +50,8 @@ class Attempts {
   abort(key, error) {
     const running = this.#running.get(key);
     if (!running) return;
-    const { job, context, scope } = running;
+    const { job, context, scope, span } = running;
+    span?.end(error);
     // Listeners of the signal are the handler's.
     scope.call(() => JobContext.abort(job, error));
     context.giveBack(scope);
@@ -75,6 +79,7 @@ class Attempts {
   }
 
   #ended(key, job, failure, value) {
+    this.#running.get(key)?.span?.end(failure);
     if (failure) this.#answer(key, ANSWER.FAILURE, JSON.stringify(failure));
     else this.#succeeded(key, job, value);
   }
@@ -110,6 +115,16 @@ class Attempts {
     this.#running.delete(key);
     this.#bridge.answer(key, kind, value);
   }
+}
+
+/** Calls a handler for those who look on: within its span, and on the channel of runs. */
+function observed(call, fields, span) {
+  const published = () => {
+    if (!isObserved(runs)) return call();
+    const { input, session, claim, ...job } = fields;
+    return runs.tracePromise(call, { job });
+  };
+  return span === undefined ? published() : span.call(published);
 }
 
 module.exports = { Attempts };

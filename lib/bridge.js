@@ -4,6 +4,7 @@
 const { Attempts } = require('./attempts.js');
 const { AnswerBatch, DispatchBatch } = require('./batches.js');
 const { CallContext } = require('./call-context.js');
+const { dispatches, isObserved } = require('./channels.js');
 const { DuctapeError, refuse, refuseAll, rethrow, toError, toFailure } = require('./errors.js');
 const { forgetBridge, shutDownOnExit } = require('./exit.js');
 const {
@@ -21,7 +22,7 @@ const { Listeners } = require('./listeners.js');
 const { keysForNative } = require('./encryption-keys.js');
 const { resolveLogger } = require('./logger.js');
 const { loadNative } = require('./native.js');
-const { DISPATCH_FORM, MESSAGE, dispatchLine, queuedJob, secretAnswer } = require('./protocol.js');
+const { DISPATCH_FORM, MESSAGE, dispatchLine, queuedJob, secretAnswer, tracedLine } = require('./protocol.js');
 const { RESERVED_PREFIX } = require('./step-records.js');
 const { prepareInput } = require('./storage.js');
 const { logged } = require('./text.js');
@@ -65,6 +66,8 @@ class Bridge {
   #dispatches = new DispatchBatch((first, count, text) => this.#sendDispatches(first, count, text));
   #answers = new AnswerBatch((text) => this.#native.finish(text));
   #listeners;
+  /** Makes spans; `undefined` unless the options ask for it. */
+  #telemetry;
   /** Length of the JSON that one call may hand over. */
   #maxChars;
   /** Whether time passes by itself. */
@@ -85,6 +88,7 @@ class Bridge {
     const ignored = takeIgnoredOptions(rest);
     this.#maxChars = MAX_CALL_CHARS + (Number.isInteger(rest.maxInputBytes) ? rest.maxInputBytes : 0);
     this.#resources = rest.resources;
+    if (rest.telemetry === true) this.#telemetry = this.#openTelemetry(rest);
     const asksSecrets = typeof secrets === 'function';
     this.#secrets = secrets;
     if (secrets !== undefined && secrets !== null) rest.secrets = asksSecrets || secrets;
@@ -123,6 +127,20 @@ class Bridge {
     }
   }
 
+  #openTelemetry({ product, env }) {
+    const { Telemetry } = require('./telemetry.js');
+    return new Telemetry({
+      product,
+      env,
+      mask: (text) => this.#native.mask(text),
+      warn: (message) => this.log('warn', message),
+    });
+  }
+
+  get telemetry() {
+    return this.#telemetry;
+  }
+
   /** Whether no further call is accepted. */
   get ended() {
     return this.#ended;
@@ -138,17 +156,25 @@ class Bridge {
   }
 
   dispatch(namespace, input, many) {
+    if (!isObserved(dispatches)) return this.#dispatch(namespace, input, many);
+    return dispatches.tracePromise(() => this.#dispatch(namespace, input, many), { namespace, input, many });
+  }
+
+  #dispatch(namespace, input, many) {
     return new Promise((resolve, reject) => {
       this.#refuseIfEnded();
       const nulls = [];
+      const inputs = this.#telemetry && [];
       // Getters of the caller's may run here, and dispatch in their turn: the ticket is given afterwards.
-      const text = this.#inputText(namespace, input, many && Array.isArray(input), nulls);
+      const text = this.#inputText(namespace, input, many && Array.isArray(input), nulls, inputs);
       if (nulls.length > 0) {
         resolve(this.#refuseList(namespace, text, nulls));
         return;
       }
-      const ticket = this.#addTicket({ resolve, reject });
-      this.#dispatches.add(ticket, dispatchLine(namespace, many ? DISPATCH_FORM.MANY : DISPATCH_FORM.ONE, text));
+      const span = this.#telemetry?.dispatch(namespace, inputs, { many });
+      const ticket = this.#addTicket(span === undefined ? { resolve, reject } : span.settling(resolve, reject));
+      const line = dispatchLine(namespace, many ? DISPATCH_FORM.MANY : DISPATCH_FORM.ONE, text);
+      this.#dispatches.add(ticket, span?.trace === undefined ? line : tracedLine(span.trace, line));
     });
   }
 
@@ -159,8 +185,13 @@ class Bridge {
     return this.call('refusal', { namespace, text, nulls });
   }
 
-  #inputText(namespace, input, isList, nulls) {
-    const read = (one) => prepareInput(namespace, readArgument(one));
+  /** `inputs`, if it is wanted, gets what was read. */
+  #inputText(namespace, input, isList, nulls, inputs) {
+    const read = (one) => {
+      const prepared = prepareInput(namespace, readArgument(one));
+      inputs?.push(prepared);
+      return prepared;
+    };
     if (isList) return stringifyList(input, 'inputs', this.#maxChars, read, nulls);
     return stringify(
       reported('input', () => read(input)),
@@ -180,7 +211,14 @@ class Bridge {
   }
 
   async statement(namespace, input) {
-    return this.call('statement', { namespace, '': reported('input', () => prepareInput(namespace, input)) });
+    const prepared = reported('input', () => prepareInput(namespace, input));
+    const span = this.#telemetry?.dispatch(namespace, [prepared], { type: 'create' });
+    if (span === undefined) return this.call('statement', { namespace, '': prepared });
+    return new Promise((resolve, reject) => {
+      const settling = span.settling(resolve, reject);
+      const named = { namespace, '': prepared, trace: span.trace };
+      this.call('statement', named).then(settling.resolve, settling.reject);
+    });
   }
 
   /**
@@ -320,6 +358,7 @@ class Bridge {
       delay: (failure, spent, retries) => this.#native.delay(key, JSON.stringify(failure), spent, retries),
       mask: (text) => this.#native.mask(text),
       warn: (message) => this.log('error', message),
+      withSpan: this.#telemetry?.withSpan,
     };
   }
 
@@ -373,7 +412,7 @@ class Bridge {
         this.#takeTicket(message[1])?.reject(toError(message[2]));
         break;
       case MESSAGE.RUN_HANDLER:
-        this.#attempts.run(this.#handlers.get(message[1]), message[2], message[3]);
+        this.#attempts.run(this.#handlers.get(message[1]), message[2], message[3], message[4], message[5]);
         break;
       case MESSAGE.ABORT:
         this.#attempts.abort(message[1], new DuctapeError(message[2], message[3]));
@@ -392,6 +431,12 @@ class Bridge {
         break;
       case MESSAGE.ASK_KEYS:
         this.#answerKeys(message[1]);
+        break;
+      case MESSAGE.BEGIN_SPAN:
+        this.#native.carried(message[1], this.#telemetry.beginNative(message[1], message[2]));
+        break;
+      case MESSAGE.END_SPAN:
+        this.#telemetry.endNative(message[1], message[2], message[3], message[4]);
         break;
     }
   }

@@ -15,6 +15,8 @@ const MESSAGE = Object.freeze({
   START_WORKING: 'o',
   ASK_SECRET: 's',
   ASK_KEYS: 'k',
+  BEGIN_SPAN: 'b',
+  END_SPAN: 'n',
 });
 
 /** How an attempt ended. */
@@ -43,6 +45,9 @@ const NOTE = Object.freeze({ PROGRESS: 'progress', LOG: 'log' });
 /** One dispatch, as a line of a batch. JSON has no line breaks. */
 const dispatchLine = (namespace, form, json) => `${namespace} ${form} ${json}`;
 
+/** The same of a dispatch that is part of a trace, whose text is printable. */
+const tracedLine = (trace, line) => `@${trace}\t${line}`;
+
 /** One answer, as an element of a JSON list; `value` is JSON. */
 const answerElement = (key, kind, value) => `[${key},${kind},${value}]`;
 
@@ -59,6 +64,7 @@ module.exports = {
   DISPATCH_FORM,
   NOTE,
   dispatchLine,
+  tracedLine,
   answerElement,
   queuedJob,
   secretAnswer,

@@ -78,7 +78,8 @@ class Steps {
    * `native`: `recall()`, `record(tag, text)`, `undo()` and `forget(tags)` return promises; `undo` says that rollbacks
    * begin, for which the timeout of the attempt does not count. `delay(failure, spent, retries)` returns the ms until the
    * next try, or a `NO_RETRY`; without `spent` the ms until the next attempt of the job. `mask(text)` hides secrets,
-   * `warn(message)` logs for the operator, `timePasses` says whether time passes by itself.
+   * `warn(message)` logs for the operator, `timePasses` says whether time passes by itself. `withSpan(name, attributes, work)`, if
+   * there are spans, is the work with one.
    */
   constructor(job, native) {
     this.#job = job;
@@ -126,7 +127,8 @@ class Steps {
       return result;
     }
     if (records.undoing) throw toDuctapeError(records.undoing);
-    const act = (tries) => work(this.#context(tag, tries, records));
+    const observed = this.#inSpan('step', tag, work);
+    const act = (tries) => observed(this.#context(tag, tries, records));
     const value = await this.#runWithRetries(`step '${tag}'`, retries, act);
     this.#stopIfAborted();
     // This attempt gets the result that a later one would recall.
@@ -149,7 +151,19 @@ class Steps {
   }
 
   #addUndoable(order, tag, rollback, retries, result) {
-    if (rollback) this.#undoable.set(tag, { order, tag, rollback: AsyncResource.bind(rollback), retries, result });
+    if (!rollback) return;
+    const bound = AsyncResource.bind(this.#inSpan('rollback', tag, rollback));
+    this.#undoable.set(tag, { order, tag, rollback: bound, retries, result });
+  }
+
+  /** The same with a span for each call, if there are spans. Its last argument is the context of the try. */
+  #inSpan(what, tag, work) {
+    const { withSpan } = this.#native;
+    if (withSpan === undefined) return work;
+    // Names of spans are to be few: what follows a colon is mostly a number.
+    const [name] = tag.split(':');
+    const attributes = (...given) => ({ 'ductape.step': tag, 'ductape.step.attempt': given.at(-1).attempt });
+    return withSpan(`${what} ${name}`, attributes, work);
   }
 
   /** What the run has finished. */

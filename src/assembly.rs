@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::connector::{self, Limits, Registry};
 use crate::engine::inputs::{ExpressionResolver, Masker, SingleFlight};
 use crate::engine::routing::Routing;
+use crate::engine::spans::Tracer;
 use crate::engine::{HandlerSpec, Level, Logger};
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::feature::{self, FeatureContext};
@@ -46,6 +47,7 @@ pub struct ConfiguredStore {
     store_timeout: Option<Duration>,
     encryption_keys: EncryptionKeys,
     key_source: Option<Arc<dyn KeySource>>,
+    tracer: Option<Arc<dyn Tracer>>,
     logger: Arc<dyn Logger>,
     connections: Arc<ConfiguredConnections>,
     expressions: Arc<ExpressionResolver>,
@@ -72,6 +74,7 @@ impl ConfiguredStore {
             store_timeout: options.store_timeout,
             encryption_keys: options.encryption_keys.clone(),
             key_source: None,
+            tracer: None,
             logger,
             connections: Arc::new(ConfiguredConnections {
                 registry,
@@ -91,6 +94,12 @@ impl ConfiguredStore {
             key_source: Some(source),
             ..self
         }
+    }
+
+    /// The same with somebody who makes spans of what is done in Rust.
+    #[must_use]
+    pub fn with_tracer(self, tracer: Option<Arc<dyn Tracer>>) -> Self {
+        Self { tracer, ..self }
     }
 
     async fn keyring(&self) -> Result<Arc<Keyring>> {
@@ -175,7 +184,10 @@ impl StoreOpener for ConfiguredStore {
     ) -> Vec<HandlerSpec> {
         let (clock, logger) = (Arc::clone(clock), Arc::clone(&self.logger));
         routing.leave_to_handlers(self.connections.registry.left_to_handlers());
-        let mut targets = self.connections.registry.targets(store, &self.logger);
+        let mut targets = self
+            .connections
+            .registry
+            .targets(store, &self.logger, self.tracer.as_ref());
         let context = FeatureContext {
             routing: Arc::downgrade(routing),
             expressions: Arc::clone(&self.expressions),
@@ -185,10 +197,12 @@ impl StoreOpener for ConfiguredStore {
             logger: Arc::clone(&logger),
             resources: Arc::clone(&self.resources),
             flights: SingleFlight::default(),
+            tracer: self.tracer.clone(),
         };
         targets.extend(feature::targets(&self.resources, &context));
         let outbound = self.outbound.clone();
-        targets.push(DeliveryHandler::target(Arc::downgrade(store), clock, logger, outbound));
+        let deliveries = DeliveryHandler::new(Arc::downgrade(store), clock, logger, outbound);
+        targets.push(deliveries.target(self.tracer.clone()));
         targets
     }
 

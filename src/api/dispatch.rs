@@ -364,6 +364,7 @@ fn read_options(fields: &mut Fields<'_>, timeout: Option<i64>) -> JobOptions {
         tags: fields.tags("tags", MAX_TAGS).unwrap_or_default(),
         unique: keys::read_unique(fields),
         concurrency: keys::read_concurrency(fields),
+        trace: None,
     }
 }
 

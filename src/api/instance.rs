@@ -243,7 +243,8 @@ impl Instance {
             Method::Clock(method) => self.move_clock(method, first, arguments.options(1)).await,
             Method::Statement => {
                 let engine = self.engine().await?;
-                statement::statement(&engine, &self.options.defaults, first, arguments.json(1)).await
+                let given = (arguments.json(1), arguments.json(2));
+                statement::statement(&engine, &self.options.defaults, first, given).await
             }
             // Needs no store.
             Method::Refusal => Err(refusal::of_list(&self.options.defaults, self.clock.now(), &arguments)),

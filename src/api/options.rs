@@ -73,6 +73,8 @@ pub struct Options {
     pub store_timeout: Option<Duration>,
     /// What payloads are encrypted with.
     pub encryption_keys: EncryptionKeys,
+    /// Whether the program's OpenTelemetry is told of dispatches and attempts.
+    pub telemetry: bool,
     /// How the engine works.
     pub engine: EngineConfig,
 }
@@ -112,6 +114,7 @@ pub fn read_options(
         .unwrap_or_default();
     let store_timeout = fields.integer("storeTimeout", 100, MAX_STORE_TIMEOUT_MS);
     let encryption_keys = encryption_keys::read_option(&mut fields);
+    let telemetry = fields.boolean("telemetry").unwrap_or(false);
     let engine = EngineConfig {
         worker: read_worker(&mut fields),
         retention: read_retention(&mut fields),
@@ -136,6 +139,7 @@ pub fn read_options(
         clock_at: clock.at,
         store_timeout: store_timeout.map(|ms| Duration::from_millis(ms.unsigned_abs())),
         encryption_keys,
+        telemetry,
         engine,
     })
 }
@@ -153,7 +157,7 @@ fn is_told(problem: &Problem, others: &[Problem]) -> bool {
 /// Upper bound of `storeTimeout`: ten minutes.
 const MAX_STORE_TIMEOUT_MS: i64 = 600_000;
 
-const OPTION_FIELDS: [&str; 19] = [
+const OPTION_FIELDS: [&str; 20] = [
     "accessKey",
     "product",
     "env",
@@ -173,6 +177,7 @@ const OPTION_FIELDS: [&str; 19] = [
     "inputSecrets",
     "expressions",
     "outbound",
+    "telemetry",
 ];
 
 fn read_defaults(

@@ -6,15 +6,23 @@ use super::dispatch::{Defaults, Dispatch, DispatchReader};
 use super::fields::Fields;
 use crate::engine::{Engine, Level};
 use crate::error::{Error, ErrorCode, Problem, Result};
-use crate::model::{Namespace, OnConflict};
+use crate::model::{Namespace, OnConflict, TraceContext};
 use serde_json::json;
+use std::borrow::Cow;
 
-/// `{ text, values }` of a dispatch. `namespace` is a JSON string, `input` what `dispatch` takes.
-pub async fn statement(engine: &Engine, defaults: &Defaults, namespace: &str, input: &str) -> Result<String> {
+/// `{ text, values }` of a dispatch. `namespace` is a JSON string, `input` what `dispatch` takes, `trace` a JSON string or null.
+pub async fn statement(
+    engine: &Engine,
+    defaults: &Defaults,
+    namespace: &str,
+    (input, trace): (&str, &str),
+) -> Result<String> {
     let name: String = serde_json::from_str(namespace).unwrap_or_default();
     let namespace = Namespace::parse_public(&name)
         .ok_or_else(|| Error::new(ErrorCode::NotFound, format!("there is no namespace {name}")))?;
     let Dispatch { mut job, warning } = DispatchReader::new(defaults, engine.clock.now()).read(namespace, input)?;
+    let trace: Option<Cow<'_, str>> = serde_json::from_str(trace).unwrap_or_default();
+    job.options.trace = trace.and_then(|trace| TraceContext::parse(&trace));
     let refuse = |path: &str, message: &str| Err(Problem::new(path, message).into());
     if Fields::read(input, "")?.raw("job_id").is_none() {
         // A fresh id has nobody to be in conflict with, also of a recurring job.

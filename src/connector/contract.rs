@@ -3,6 +3,7 @@
 use super::{Call, Failure};
 use crate::engine::inputs::ExpressionResolver;
 use crate::engine::routing::Pattern;
+use crate::model::Route;
 use async_trait::async_trait;
 use std::fmt;
 use std::sync::Arc;
@@ -55,6 +56,12 @@ pub trait Definition: Send + Sync {
 
     /// What of it is left to handlers, since its type has no connector.
     fn left_to_handlers(&self) -> Vec<LeftToHandlers> {
+        Vec::new()
+    }
+
+    /// What is known, before anything is opened, of the server that an attempt for this route calls: attributes of a span, by the
+    /// semantic conventions. Holds no secret.
+    fn span_attributes(&self, _route: &Route) -> Vec<(&'static str, Box<str>)> {
         Vec::new()
     }
 

@@ -3,7 +3,7 @@
 use super::{Connector, Definition, Failure, LeftToHandlers, ResourceName, ServedTarget};
 use crate::engine::inputs::ExpressionResolver;
 use crate::engine::routing::Pattern;
-use crate::model::Namespace;
+use crate::model::{Namespace, Route};
 use crate::resources::{Graph, GraphEnv, Resources};
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -81,6 +81,15 @@ impl Definition for GraphDefinition {
             .collect();
         targets.push(target(Namespace::Graphs, None));
         targets
+    }
+
+    fn span_attributes(&self, route: &Route) -> Vec<(&'static str, Box<str>)> {
+        let operation = route.target.last().cloned();
+        let operation = operation.filter(|_| route.namespace == Namespace::Graphs);
+        let system = [("db.system.name", self.graph.kind.name().into())].into_iter();
+        system
+            .chain(operation.map(|operation| ("db.operation.name", operation)))
+            .collect()
     }
 
     fn left_to_handlers(&self) -> Vec<LeftToHandlers> {

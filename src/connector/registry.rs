@@ -9,6 +9,7 @@ use crate::connector::limits::{CLOSE_TIMEOUT, MAX_CONCURRENT_CHECKS};
 use crate::engine::circuit::{Change, Circuit, Sign};
 use crate::engine::inputs::ExpressionResolver;
 use crate::engine::routing::{Lane, Pattern};
+use crate::engine::spans::{CallSpan, Tracer};
 use crate::engine::steps::Steps;
 use crate::engine::{Attempt, HandlerFailure, HandlerSpec, Level, Logger, NativeHandler, NativeWork, Reply};
 use crate::error::{Error, ErrorCode, HandlerError};
@@ -179,6 +180,12 @@ impl NativeWork for ConnectorWork {
         self.resource.circuit().wait(Instant::now())
     }
 
+    fn call_span(&self, route: &Route) -> Option<CallSpan> {
+        Some(CallSpan {
+            attributes: self.resource.definition.span_attributes(route),
+        })
+    }
+
     async fn run(&self, attempt: &Attempt) -> Result<Reply, HandlerFailure> {
         let steps = Steps::new(Weak::clone(&self.store), attempt);
         let began = Instant::now();
@@ -228,16 +235,22 @@ impl Registry {
         self.resources.is_empty()
     }
 
-    /// What the resources serve, for the engine; jobs that wait in this store.
+    /// What the resources serve, for the engine; jobs that wait in this store. With spans if there is somebody who makes them.
     #[must_use]
-    pub fn targets(&self, store: &Arc<dyn Store>, logger: &Arc<dyn Logger>) -> Vec<HandlerSpec> {
+    pub fn targets(
+        &self,
+        store: &Arc<dyn Store>,
+        logger: &Arc<dyn Logger>,
+        tracer: Option<&Arc<dyn Tracer>>,
+    ) -> Vec<HandlerSpec> {
         let mut all = Vec::new();
         for resource in &self.resources {
-            let handler = NativeHandler::new(ConnectorWork {
+            let work = ConnectorWork {
                 resource: Arc::clone(resource),
                 logger: Arc::clone(logger),
                 store: Arc::downgrade(store),
-            });
+            };
+            let handler = NativeHandler::new(work, tracer.cloned());
             all.extend(resource.definition.targets().into_iter().map(|target| HandlerSpec {
                 pattern: target.pattern,
                 handler: Arc::clone(&handler) as Arc<dyn crate::engine::Handler>,

@@ -1,5 +1,6 @@
 //! Attempts and a logger for the tests of connectors.
 
+use crate::engine::spans::AttemptTrace;
 use crate::engine::{Attempt, Level, Logger};
 use crate::model::{JobId, JobOptions, Namespace, Route};
 use crate::store::{ClaimedRun, InstanceId, JobSeq, RouteId, Token};
@@ -45,6 +46,7 @@ pub(in crate::connector) fn attempt(
         options: JobOptions::default(),
         claims: None,
         started_at: 1_767_225_600_000,
+        trace: AttemptTrace::default(),
     }
 }
 

@@ -89,7 +89,7 @@ async fn call(handler: &Arc<dyn Handler>) -> Result<Reply, HandlerFailure> {
 
 fn handler(registry: &Registry) -> (Arc<dyn Store>, Arc<dyn Handler>) {
     let store: Arc<dyn Store> = SqliteStore::open(SqliteConfig::new(Location::Memory)).unwrap();
-    let mut targets = registry.targets(&store, &test_support::silent());
+    let mut targets = registry.targets(&store, &test_support::silent(), None);
     assert!(
         targets
             .iter()

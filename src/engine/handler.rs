@@ -1,5 +1,6 @@
 //! The seam between the engine and whatever does the work: a JavaScript function, or a connector.
 
+use super::run::spans::AttemptTrace;
 use crate::clock::Millis;
 use crate::model::{JobOptions, RetryAfter, RetryDecision, RetryPolicy, Route};
 use crate::store::{ClaimedRun, InstanceId, Token};
@@ -115,6 +116,8 @@ pub struct Attempt {
     pub claims: Option<Box<str>>,
     /// When the handler was called, wall time.
     pub started_at: Millis,
+    /// The trace it is part of, and what its spans hand on.
+    pub trace: AttemptTrace,
 }
 
 impl Attempt {
@@ -142,6 +145,18 @@ impl Attempt {
         let default = RetryPolicy::default();
         let policy = self.options.retry.as_ref().unwrap_or(&default);
         policy.decide(&failure.code, spent, retries, failure.retry_after, random)
+    }
+
+    /// The trace it is part of, and whether a run of a series is: that only has a link to it, since a series may go on for ever.
+    #[must_use]
+    pub fn trace(&self) -> Option<(&str, bool)> {
+        let stored = self.options.trace.as_ref();
+        let stored = || Some((stored?.as_str(), self.run.recurring));
+        self.trace
+            .parent
+            .as_deref()
+            .map(|parent| (parent, false))
+            .or_else(stored)
     }
 
     /// The same for every attempt of a run, or of a part of one, and for nothing else.

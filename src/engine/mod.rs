@@ -39,5 +39,5 @@ pub use failpoint::Failpoints;
 pub use handler::{AbortReason, Attempt, FeaturePart, Handler, HandlerFailure, Invocation, Level, Logger, Reply};
 pub use maintain::{outbox_relay, retention_sweeper};
 pub use run::native::{NativeHandler, NativeWork};
-pub use run::{native, steps};
+pub use run::{native, spans, steps};
 pub use store_time::{set_clock, skew_message};

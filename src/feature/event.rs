@@ -4,6 +4,7 @@
 
 use super::{InFlightEvents, lock};
 use crate::engine::routing::Registration;
+use crate::engine::spans::AttemptTrace;
 use crate::engine::{AbortReason, Attempt, FeaturePart, Handler, HandlerFailure, Invocation, Reply};
 use crate::model::Route;
 use crate::store::{ClaimedRun, Token};
@@ -33,6 +34,7 @@ pub(super) fn attempt(outer: &Attempt, route: Route, name: &str, input: String) 
         options: outer.options.clone(),
         claims: outer.claims.clone(),
         started_at: outer.started_at,
+        trace: AttemptTrace::of_part(&outer.trace),
     }
 }
 

@@ -12,6 +12,7 @@ mod run;
 use crate::clock::Clock;
 use crate::engine::inputs::{CacheLookup, ExpressionResolver, Masker, ResolvedInput, ResultCache, SingleFlight};
 use crate::engine::routing::{Lane, Pattern, Registration, Routing};
+use crate::engine::spans::Tracer;
 use crate::engine::steps::Steps;
 use crate::engine::{
     AbortReason, Attempt, Handler, HandlerFailure, HandlerSpec, Logger, NativeHandler, NativeWork, Reply,
@@ -48,6 +49,8 @@ pub struct FeatureContext {
     pub resources: Arc<Resources>,
     /// Events that others with the same input wait for.
     pub flights: SingleFlight,
+    /// Makes spans, if anybody does.
+    pub tracer: Option<Arc<dyn Tracer>>,
 }
 
 /// The features of `resources` as handlers for the engine.
@@ -61,11 +64,14 @@ pub fn targets(resources: &Resources, context: &FeatureContext) -> Vec<HandlerSp
             env: None,
             target: vec![Some(feature.tag.clone())],
         },
-        handler: NativeHandler::new(FeatureWork {
-            feature: Arc::clone(feature),
-            context: context.clone(),
-            in_flight: InFlightEvents::default(),
-        }),
+        handler: NativeHandler::new(
+            FeatureWork {
+                feature: Arc::clone(feature),
+                context: context.clone(),
+                in_flight: InFlightEvents::default(),
+            },
+            context.tracer.clone(),
+        ),
         concurrency: None,
         per_target: false,
         timeout: None,

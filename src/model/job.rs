@@ -1,6 +1,6 @@
 //! A job as it is dispatched.
 
-use super::{JobId, Recurrence, RetryPolicy, Route};
+use super::{JobId, Recurrence, RetryPolicy, Route, TraceContext};
 use crate::clock::Millis;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -47,6 +47,9 @@ pub struct JobOptions {
     /// Limits the concurrent runs with this key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<Concurrency>,
+    /// The trace it was dispatched in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceContext>,
 }
 
 /// A key that only one job of a route can have at a time.

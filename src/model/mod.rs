@@ -12,6 +12,7 @@ pub mod retry;
 pub mod schedule;
 pub mod status;
 pub mod target;
+pub mod trace;
 pub mod webhook;
 
 pub use event::EventKind;
@@ -23,4 +24,5 @@ pub use retry::{RetryAfter, RetryDecision, RetryPolicy};
 pub use schedule::{ExceptedDates, IfRunning, Misfire, Recurrence, Rule};
 pub use status::{Action, Kind, RunStatus, Status};
 pub use target::{Namespace, Route};
+pub use trace::TraceContext;
 pub use webhook::{EventMask, WebhookSecret};

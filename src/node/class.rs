@@ -6,6 +6,7 @@ use super::masked_logger::MaskedLogger;
 use super::message_queue::MessageQueue;
 use super::protocol::{NoRetry, NoteKind, error_json, kinds_json};
 use super::secrets::JsSecrets;
+use super::tracer::JsTracer;
 use super::waker::JsWaker;
 use crate::api::encryption_keys::KeySource;
 use crate::api::ephemeral_disk;
@@ -15,6 +16,7 @@ use crate::api::{Instance, read_handler};
 use crate::assembly::{self, ConfiguredStore};
 use crate::cron::tzdb_version;
 use crate::engine::inputs::SecretSource;
+use crate::engine::spans::Tracer;
 use crate::engine::{Announcer, EventKind, Listener, Logger};
 use crate::error::{Error, ErrorCode};
 use crate::model::Namespace;
@@ -30,6 +32,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 pub struct Ductape {
     instance_runtime: Arc<InstanceRuntime>,
     secrets: Arc<JsSecrets>,
+    /// There is one when the options ask for telemetry.
+    tracer: Option<Arc<JsTracer>>,
     /// Promises that have not settled.
     pending_promises: AtomicUsize,
     /// Whether `start` holds the event loop open.
@@ -68,8 +72,12 @@ impl Ductape {
             masker: Arc::clone(&known.masker),
             wants_debug,
         });
+        let tracer = options
+            .telemetry
+            .then(|| JsTracer::new(Arc::clone(&queue), Arc::clone(&known.masker)));
         let opener = ConfiguredStore::new(&options, Arc::clone(&logger))
-            .with_key_source(Arc::clone(&secrets) as Arc<dyn KeySource>);
+            .with_key_source(Arc::clone(&secrets) as Arc<dyn KeySource>)
+            .with_tracer(tracer.clone().map(|tracer| tracer as Arc<dyn Tracer>));
         let announcer = Announcer::new(Arc::clone(&queue) as Arc<dyn Listener>);
         let instance = Instance::new(options, logger, announcer, Box::new(opener));
         let instance_runtime = InstanceRuntime::new(instance, queue);
@@ -80,6 +88,7 @@ impl Ductape {
         Ok(Self {
             instance_runtime,
             secrets,
+            tracer,
             pending_promises: AtomicUsize::new(0),
             kept_open: AtomicBool::new(false),
         })
@@ -103,6 +112,14 @@ impl Ductape {
     #[napi]
     pub fn secret(&self, number: u32, answer: String) {
         self.secrets.answer(number, &answer);
+    }
+
+    /// Takes what the spans of the attempt with this key hand on: JSON.
+    #[napi]
+    pub fn carried(&self, key: f64, answer: String) {
+        if let Some(tracer) = &self.tracer {
+            tracer.answer(Token::new(key as i64), &answer);
+        }
     }
 
     /// The text with the values of secrets masked.
@@ -213,7 +230,12 @@ impl Ductape {
             Arc::clone(&self.instance_runtime.queue),
             Arc::clone(&self.instance_runtime.pending),
         );
-        let handler = Arc::new(JsHandler { number, queue, pending });
+        let handler = Arc::new(JsHandler {
+            number,
+            queue,
+            pending,
+            telemetry: self.tracer.is_some(),
+        });
         let id = instance.routing.register(
             registration.pattern,
             handler,

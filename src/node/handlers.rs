@@ -76,6 +76,8 @@ pub struct JsHandler {
     pub queue: Arc<MessageQueue>,
     /// Where its answers arrive.
     pub pending: Arc<PendingAttempts>,
+    /// Whether it is told what trace an attempt is part of.
+    pub telemetry: bool,
 }
 
 impl Handler for JsHandler {
@@ -83,7 +85,8 @@ impl Handler for JsHandler {
         let Invocation { attempt, reply } = invocation;
         let key = attempt.key();
         self.pending.lock().insert(key, (reply, Arc::clone(&attempt)));
-        self.queue.run_handler(self.number, key, &job_json(&attempt));
+        let trace = attempt.trace().filter(|_| self.telemetry);
+        self.queue.run_handler(self.number, key, &job_json(&attempt), trace);
     }
 
     fn abort(&self, key: Token, reason: &AbortReason) {

@@ -124,10 +124,32 @@ impl MessageQueue {
         self.push(|state| state.settle(ticket, answer));
     }
 
-    /// Calls a handler. `job` is JSON.
-    pub fn run_handler(&self, handler: u32, key: Token, job: &str) {
+    /// Calls a handler. `job` is JSON; with `trace`, the trace that the attempt is part of, and whether it only has a link to it.
+    pub fn run_handler(&self, handler: u32, key: Token, job: &str, trace: Option<(&str, bool)>) {
+        let trace = trace.map(|(trace, linked)| (json(&trace), linked));
+        let trace = trace.as_ref().map(|(trace, linked)| (trace.as_str(), *linked));
+        let size = job.len() + trace.map_or(0, |(trace, _)| trace.len());
         self.push(|state| {
-            state.message(job.len(), |text| protocol::write_run_handler(text, handler, key, job));
+            state.message(size, |text| protocol::write_run_handler(text, handler, key, job, trace));
+        });
+    }
+
+    /// Begins the spans of an attempt; `attempt` is JSON.
+    pub fn begin_span(&self, key: Token, attempt: &str) {
+        self.push(|state| {
+            state.message(attempt.len(), |text| protocol::write_begin_span(text, key, attempt));
+        });
+    }
+
+    /// Ends them, so many ms after their beginning; with a failure its code and message.
+    pub fn end_span(&self, key: Token, took: f64, failure: Option<(&str, String)>) {
+        let failure = failure.map(|(code, message)| (json(&code), json(&message)));
+        let failure = failure
+            .as_ref()
+            .map(|(code, message)| (code.as_str(), message.as_str()));
+        let size = failure.map_or(0, |(code, message)| code.len() + message.len());
+        self.push(|state| {
+            state.message(size, |text| protocol::write_end_span(text, key, took, failure));
         });
     }
 

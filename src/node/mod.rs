@@ -11,6 +11,7 @@ mod masked_logger;
 mod message_queue;
 mod protocol;
 mod secrets;
+mod tracer;
 mod waker;
 
 pub use class::Ductape;

@@ -3,15 +3,17 @@
 //! Knows texts only: no queue, no thread, no `napi`. Invariant: every kind that crosses is named here and in
 //! `lib/protocol.js`, and its letter or number is written nowhere else; `__test__/protocol.test.ts` compares both with the table.
 
+use crate::engine::spans::Carried;
 use crate::engine::{HandlerFailure, Level, Reply};
 use crate::error::{Error, Problem};
-use crate::model::{JobId, RetryAfter};
+use crate::model::{JobId, RetryAfter, TraceContext};
 use crate::store::Token;
 use crate::text::visible::escaped;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
 /// An enum whose variants are kinds, and what each is on the wire.
@@ -57,7 +59,7 @@ wire_kinds! {
         Resolve = "r",
         /// `[kind, ticket, error]`: rejects a promise.
         Reject = "e",
-        /// `[kind, handler, key, job]`: calls a handler.
+        /// `[kind, handler, key, job]`: calls a handler; with a trace behind them, and whether the run only has a link to it.
         RunHandler = "x",
         /// `[kind, key, code, message]`: aborts the signal of an attempt.
         Abort = "a",
@@ -71,6 +73,12 @@ wire_kinds! {
         AskSecret = "s",
         /// `[kind, number]`: asks for the encryption keys; `secret(number, answer)` answers with their JSON.
         AskKeys = "k",
+        /// `[kind, key, attempt]`: begins the spans of an attempt that is done in Rust; `carried(key, answer)` answers with what they
+        /// hand on.
+        BeginSpan = "b",
+        /// `[kind, key, ms]`: ends them, so long after their beginning; with `code, message` behind them after a failure, both empty
+        /// after a snooze.
+        EndSpan = "n",
     }
 }
 
@@ -143,7 +151,7 @@ pub fn kinds_json() -> String {
         ("DISPATCH_FORM", DispatchForm::table()),
         ("NOTE", NoteKind::table()),
     ];
-    json(&groups.into_iter().collect::<std::collections::BTreeMap<_, _>>())
+    json(&groups.into_iter().collect::<BTreeMap<_, _>>())
 }
 
 /// JSON of something that always has one.
@@ -273,6 +281,41 @@ impl SecretAnswer {
     }
 }
 
+/// The answer to [`MessageKind::BeginSpan`]: `{ trace?, headers? }`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct CarriedAnswer {
+    trace: Option<Box<str>>,
+    headers: BTreeMap<Box<str>, Box<str>>,
+}
+
+/// Bytes of the headers that the spans of an attempt may hand on: those of a propagator are a few hundred, `baggage` up to 8 KiB.
+const MAX_CARRIED_BYTES: usize = 12 * 1024;
+
+impl CarriedAnswer {
+    /// Reads an answer. What is no trace, or cannot be a header of every protocol, is left out.
+    pub fn read(text: &str) -> Carried {
+        let answer: Self = serde_json::from_str(text).unwrap_or_default();
+        let trace = answer.trace.and_then(|trace| TraceContext::parse(&trace));
+        let is_header = |name: &str, value: &str| {
+            let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
+            !name.is_empty() && name.bytes().all(is_name) && value.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+        };
+        let mut bytes = 0;
+        let mut fits = |name: &str, value: &str| {
+            bytes += name.len() + value.len();
+            bytes <= MAX_CARRIED_BYTES
+        };
+        let headers = answer.headers.into_iter();
+        Carried {
+            trace: trace.map(|trace| trace.as_str().into()),
+            headers: headers
+                .filter(|(name, value)| is_header(name, value) && fits(name, value))
+                .collect(),
+        }
+    }
+}
+
 /// Begins a message; each field that follows writes its own comma.
 fn begin(text: &mut String, kind: MessageKind) -> fmt::Result {
     write!(text, "[\"{}\"", kind.wire())
@@ -334,10 +377,36 @@ pub fn write_reject(text: &mut String, ticket: u64, error: &str) -> fmt::Result 
     write!(text, ",{ticket},{error}]")
 }
 
-/// Writes [`MessageKind::RunHandler`]; `job` is JSON.
-pub fn write_run_handler(text: &mut String, handler: u32, key: Token, job: &str) -> fmt::Result {
+/// Writes [`MessageKind::RunHandler`]; `job` is JSON, `trace` JSON of a string and whether the run only has a link to it.
+pub fn write_run_handler(
+    text: &mut String,
+    handler: u32,
+    key: Token,
+    job: &str,
+    trace: Option<(&str, bool)>,
+) -> fmt::Result {
     begin(text, MessageKind::RunHandler)?;
-    write!(text, ",{handler},{key},{job}]")
+    write!(text, ",{handler},{key},{job}")?;
+    if let Some((trace, linked)) = trace {
+        write!(text, ",{trace},{linked}")?;
+    }
+    text.write_char(']')
+}
+
+/// Writes [`MessageKind::BeginSpan`]; `attempt` is JSON.
+pub fn write_begin_span(text: &mut String, key: Token, attempt: &str) -> fmt::Result {
+    begin(text, MessageKind::BeginSpan)?;
+    write!(text, ",{key},{attempt}]")
+}
+
+/// Writes [`MessageKind::EndSpan`]; code and message are JSON of strings.
+pub fn write_end_span(text: &mut String, key: Token, took: f64, failure: Option<(&str, &str)>) -> fmt::Result {
+    begin(text, MessageKind::EndSpan)?;
+    write!(text, ",{key},{took:.3}")?;
+    if let Some((code, message)) = failure {
+        write!(text, ",{code},{message}")?;
+    }
+    text.write_char(']')
 }
 
 /// Writes [`MessageKind::Abort`]; `message` is JSON of a string.

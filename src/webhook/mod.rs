@@ -12,6 +12,7 @@ use crate::engine::circuit::{Change, Circuit, Sign};
 use crate::engine::outbox_relay::delivery_retry_policy;
 use crate::engine::routing::{Lane, Pattern};
 use crate::engine::run::unreadable::MISSING_KEY_DELAY_MS;
+use crate::engine::spans::{CallSpan, Tracer};
 use crate::engine::{Attempt, HandlerFailure, HandlerSpec, Level, Logger, NativeHandler, NativeWork, Reply};
 use crate::error::{Error, Result};
 use crate::http::{Client, ClientOptions, Failure};
@@ -55,7 +56,14 @@ pub struct DeliveryHandler {
 }
 
 impl DeliveryHandler {
-    fn new(store: Weak<dyn Store>, clock: Arc<dyn Clock>, logger: Arc<dyn Logger>, outbound: OutboundRules) -> Self {
+    /// Opens no connection.
+    #[must_use]
+    pub fn new(
+        store: Weak<dyn Store>,
+        clock: Arc<dyn Clock>,
+        logger: Arc<dyn Logger>,
+        outbound: OutboundRules,
+    ) -> Self {
         Self {
             store,
             clock,
@@ -66,14 +74,9 @@ impl DeliveryHandler {
         }
     }
 
-    /// The registration for all deliveries; opens no connection.
+    /// The registration for all deliveries, with spans if there is somebody who makes them.
     #[must_use]
-    pub fn target(
-        store: Weak<dyn Store>,
-        clock: Arc<dyn Clock>,
-        logger: Arc<dyn Logger>,
-        outbound: OutboundRules,
-    ) -> HandlerSpec {
+    pub fn target(self, tracer: Option<Arc<dyn Tracer>>) -> HandlerSpec {
         HandlerSpec {
             pattern: Pattern {
                 namespace: Namespace::Webhooks,
@@ -81,7 +84,7 @@ impl DeliveryHandler {
                 env: None,
                 target: vec![None],
             },
-            handler: NativeHandler::new(Self::new(store, clock, logger, outbound)),
+            handler: NativeHandler::new(self, tracer),
             concurrency: Some(MAX_CONCURRENT_DELIVERIES),
             per_target: true,
             timeout: Some(ATTEMPT_TIMEOUT_MS),
@@ -129,8 +132,11 @@ impl DeliveryHandler {
         let body = attempt.run.input.to_string();
         let seconds = now.div_euclid(1_000);
         let signature = signature::sign(&webhook.secret.key(), &id, seconds, body.as_bytes());
-        let request = client
-            .request(Method::POST, url)
+        let mut request = client.request(Method::POST, url);
+        for (name, value) in attempt.trace.headers() {
+            request = request.header(&**name, &**value);
+        }
+        let request = request
             .header("content-type", "application/json")
             .header("webhook-id", id)
             .header("webhook-timestamp", seconds)
@@ -222,6 +228,12 @@ impl DeliveryHandler {
 impl NativeWork for DeliveryHandler {
     fn hold(&self, route: &Route) -> Option<Duration> {
         self.circuits().get(route.target.first()?)?.wait(Instant::now())
+    }
+
+    fn call_span(&self, _: &Route) -> Option<CallSpan> {
+        Some(CallSpan {
+            attributes: vec![("http.request.method", "POST".into())],
+        })
     }
 
     async fn run(&self, attempt: &Attempt) -> std::result::Result<Reply, HandlerFailure> {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::engine::outbox_relay::webhook_route;
+use crate::engine::spans::AttemptTrace;
 use crate::model::{EventMask, JobId, JobOptions, WebhookSecret};
 use crate::store::sqlite::{Location, SqliteConfig, SqliteStore};
 use crate::store::{ClaimedRun, InstanceId, JobSeq, NewWebhook, RouteId, Token};
@@ -56,6 +57,7 @@ fn delivery(webhook: &str) -> Attempt {
         options: JobOptions::default(),
         claims: None,
         started_at: 0,
+        trace: AttemptTrace::default(),
     }
 }
 

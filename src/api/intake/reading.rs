@@ -6,7 +6,7 @@ use super::super::batch::read_dispatch_many;
 use super::super::dispatch::{Defaults, Dispatch, DispatchReader};
 use crate::clock::Millis;
 use crate::error::{Error, ErrorCode};
-use crate::model::Namespace;
+use crate::model::{Namespace, TraceContext};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -22,7 +22,8 @@ pub struct DispatchBatch {
     /// Number of dispatches.
     pub count: u32,
     /// A line for each: the namespace, a space, `many` or `one`, a space, and the JSON of the argument. With `many` that
-    /// is a list, all or nothing. JSON as JavaScript writes it has no line breaks.
+    /// is a list, all or nothing. JSON as JavaScript writes it has no line breaks. A dispatch that is part of a trace has
+    /// an `@`, that trace and a tab before it.
     pub text: String,
     /// When they were made.
     pub made: Instant,
@@ -67,16 +68,25 @@ pub fn outcomes(batch: DispatchBatch, defaults: &Defaults, now: Millis) -> Vec<(
 struct Request<'a> {
     namespace: Namespace,
     many: bool,
+    trace: Option<TraceContext>,
     text: &'a str,
 }
 
 impl<'a> Request<'a> {
     fn read(line: &'a str) -> Option<Self> {
+        let (trace, line) = match line.strip_prefix('@') {
+            Some(traced) => {
+                let (trace, line) = traced.split_once('\t')?;
+                (TraceContext::parse(trace), line)
+            }
+            None => (None, line),
+        };
         let (namespace, rest) = line.split_once(' ')?;
         let (kind, text) = rest.split_once(' ')?;
         Some(Self {
             namespace: Namespace::parse_public(namespace)?,
             many: kind == "many",
+            trace,
             text,
         })
     }
@@ -152,12 +162,22 @@ impl ReadBatches {
             let bytes = request.text.len();
             if request.many {
                 match read_dispatch_many(request.namespace, request.text, defaults, now) {
-                    Ok(dispatches) => read.push_list(ticket, dispatches, defaults, bytes),
+                    Ok(mut dispatches) => {
+                        if request.trace.is_some() {
+                            for dispatch in &mut dispatches {
+                                dispatch.job.options.trace.clone_from(&request.trace);
+                            }
+                        }
+                        read.push_list(ticket, dispatches, defaults, bytes);
+                    }
                     Err(error) => read.refused.push((ticket, error)),
                 }
             } else {
                 match reader.read(request.namespace, request.text) {
-                    Ok(dispatch) => read.push_single(ticket, dispatch, defaults, bytes),
+                    Ok(mut dispatch) => {
+                        dispatch.job.options.trace = request.trace;
+                        read.push_single(ticket, dispatch, defaults, bytes);
+                    }
                     Err(error) => read.refused.push((ticket, error)),
                 }
             }
@@ -230,4 +250,52 @@ fn unknown_form() -> Error {
         ErrorCode::ValidationError,
         "a dispatch arrived in a form this binary does not know; install the package again, so that all of it is of one version",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    const JOB: &str = r#"{"product":"p","env":"e","tag":"f","input":{ "@": "\\t" }}"#;
+
+    /// The traces of the jobs in a text of `count` lines, and how many dispatches were refused.
+    fn traces(text: String, count: u32) -> (Vec<Option<String>>, usize) {
+        let made = Instant::now();
+        let batch = DispatchBatch {
+            first_ticket: 1,
+            count,
+            text,
+            made,
+        };
+        let read = ReadBatches::read(&[batch], &Defaults::default(), 0);
+        let jobs = read.ready.into_iter().flat_map(|unit| match unit {
+            Unit::Singles(dispatches) => dispatches.into_iter().map(|(_, dispatch)| dispatch).collect(),
+            Unit::List(_, dispatches) => dispatches,
+        });
+        let trace = |dispatch: Dispatch| {
+            assert_eq!(&*dispatch.job.input, r#"{ "@": "\\t" }"#);
+            dispatch.job.options.trace.map(|trace| trace.as_str().to_owned())
+        };
+        (jobs.map(trace).collect(), read.refused.len())
+    }
+
+    #[test]
+    fn a_trace_stands_before_its_dispatch_and_is_that_of_each_job_of_a_list() {
+        let text = format!(
+            "features one {JOB}\n@{PARENT} a=1\tfeatures one {JOB}\n@{PARENT}\tfeatures many [{JOB},{JOB}]\nfeatures one {JOB}"
+        );
+        let parent = Some(PARENT.to_owned());
+        let with_state = Some(format!("{PARENT} a=1"));
+        assert_eq!(
+            traces(text, 4),
+            (vec![None, with_state, parent.clone(), parent, None], 0)
+        );
+    }
+
+    #[test]
+    fn a_wrong_trace_is_left_out_and_a_line_without_its_end_refused() {
+        assert_eq!(traces(format!("@wrong\tfeatures one {JOB}"), 1), (vec![None], 0));
+        assert_eq!(traces(format!("@{PARENT} features one {JOB}"), 1), (vec![], 1));
+    }
 }

@@ -22,7 +22,7 @@ pub(super) use url::build as build_url;
 use super::{Connector, Definition, Failure, ResourceName, ServedTarget};
 use crate::engine::inputs::ExpressionResolver;
 use crate::engine::routing::Pattern;
-use crate::model::Namespace;
+use crate::model::{Namespace, Route};
 use crate::resources::{App, AppEnv, OutboundRules, Resources};
 use async_trait::async_trait;
 use connector::AppConnector;
@@ -75,6 +75,19 @@ impl Definition for AppDefinition {
             timeout: action.timeout,
         };
         self.app.actions.iter().map(target).collect()
+    }
+
+    fn span_attributes(&self, route: &Route) -> Vec<(&'static str, Box<str>)> {
+        let action = route.target.last();
+        let action = self.app.actions.iter().find(|known| Some(&known.tag) == action);
+        let method = action.map(|action| ("http.request.method", request::method(action.method).as_str().into()));
+        let base = &self.env.base_url;
+        let url = base.is_plain().then(|| reqwest::Url::parse(base.as_written()).ok());
+        let host = url.flatten().and_then(|url| url.host_str().map(Into::into));
+        method
+            .into_iter()
+            .chain(host.map(|host| ("server.address", host)))
+            .collect()
     }
 
     async fn open(&self, expressions: &ExpressionResolver) -> Result<Arc<dyn Connector>, Failure> {

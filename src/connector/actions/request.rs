@@ -36,6 +36,7 @@ pub(super) async fn build(
         &merge_over_template(&query, parts.query)?,
     )?;
     let mut headers = headers(common, action, &parts.headers, call).await?;
+    put_trace(&mut headers, &parts.headers, call.attempt.trace.headers());
     let json = match (template, parts.body) {
         (Some(template), Some(input)) => Some(merge(&template, &input)),
         (template, input) => template.or(input.map(Into::into)),
@@ -100,6 +101,19 @@ async fn headers(
         }
     }
     Ok(headers)
+}
+
+/// Sets the headers of a trace, unless the definition or the input says anything about one of them: they belong together.
+fn put_trace(headers: &mut HeaderMap, input: &Object<'_>, trace: &[(Box<str>, Box<str>)]) {
+    let is_given =
+        |name: &str| headers.contains_key(name) || input.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
+    if trace.iter().any(|(name, _)| is_given(name)) {
+        return;
+    }
+    for (name, value) in trace {
+        // What cannot be one is left out: no request fails for its trace.
+        let _ = put_header(headers, name, value);
+    }
 }
 
 /// What a text becomes; an expression may yield a number.

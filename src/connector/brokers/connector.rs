@@ -8,6 +8,7 @@ use super::shared_connection::{LiveConnection, SharedConnection, Timeouts};
 use super::topics::{Destination, Topics};
 use crate::connector::{Call, Connector, Failure};
 use async_trait::async_trait;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,11 @@ pub(super) trait Transport: Send + Sync + 'static {
     /// Whether messages may have keys.
     fn takes_keys(&self) -> bool {
         false
+    }
+
+    /// Most headers that a message may have, beside those that each has.
+    fn most_headers(&self) -> usize {
+        usize::MAX
     }
 
     /// Whether a connection can still be used, as far as its client knows.
@@ -133,6 +139,23 @@ impl<T: Transport> BrokerConnector<T> {
     }
 }
 
+/// The same with the headers of a trace, unless the topic has one of them itself or there would be too many.
+fn to_with_trace<'a>(
+    to: Cow<'a, Destination>,
+    trace: &[(Box<str>, Box<str>)],
+    most_headers: usize,
+) -> Cow<'a, Destination> {
+    let is_given = |name: &str| to.headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
+    let are_too_many = to.headers.len() + trace.len() > most_headers;
+    if trace.is_empty() || are_too_many || trace.iter().any(|(name, _)| is_given(name)) {
+        return to;
+    }
+    let mut to = to.into_owned();
+    let headers = trace.iter().map(|(name, value)| (name.clone(), value.to_string()));
+    to.headers.extend(headers);
+    Cow::Owned(to)
+}
+
 #[async_trait]
 impl<T: Transport> Connector for BrokerConnector<T> {
     async fn run(&self, call: &Call<'_>) -> Result<Option<Box<str>>, Failure> {
@@ -143,6 +166,7 @@ impl<T: Transport> Connector for BrokerConnector<T> {
                 "input.key: is not known; this type of broker has no keys",
             ));
         }
+        let to = to_with_trace(to, call.attempt.trace.headers(), self.transport.most_headers());
         let result = self.publish(&message, &to).await?;
         Ok(Some(result.into()))
     }
@@ -160,5 +184,30 @@ impl<T: Transport> Connector for BrokerConnector<T> {
         if let Some(live) = self.shared_connection.take().await {
             self.transport.close(&live.connection).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_of_a_trace_go_with_a_message_unless_the_topic_has_them_or_there_is_no_room() {
+        let trace: [(Box<str>, Box<str>); 2] = [("traceparent".into(), "p".into()), ("tracestate".into(), "s".into())];
+        let sent = |own: &[&str], most| {
+            let to = Destination {
+                name: "n".into(),
+                headers: own.iter().map(|name| ((*name).into(), String::new())).collect(),
+                options: crate::resources::TopicOptions::default(),
+            };
+            let sent = to_with_trace(Cow::Borrowed(&to), &trace, most);
+            sent.headers
+                .iter()
+                .map(|(name, _)| name.to_string())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(sent(&["a"], 3), ["a", "traceparent", "tracestate"]);
+        assert_eq!(sent(&["a"], 2), ["a"]);
+        assert_eq!(sent(&["TraceState"], 8), ["TraceState"]);
     }
 }

@@ -69,16 +69,8 @@ pub use kafka::fuzzing;
 use super::{Connector, Definition, Failure, LeftToHandlers, ResourceName, ServedTarget};
 use crate::engine::inputs::ExpressionResolver;
 use crate::engine::routing::Pattern;
-use crate::model::Namespace;
-#[cfg(any(
-    feature = "rabbitmq",
-    feature = "nats",
-    feature = "mqtt",
-    feature = "redis",
-    feature = "kafka"
-))]
-use crate::resources::BrokerKind;
-use crate::resources::{Broker, BrokerEnv, CloudBroker, OutboundRules, Resources};
+use crate::model::{Namespace, Route};
+use crate::resources::{Broker, BrokerEnv, BrokerKind, CloudBroker, OutboundRules, Resources};
 use async_trait::async_trait;
 use connector::{BrokerConnector, Transport};
 use shared_connection::Timeouts;
@@ -164,6 +156,20 @@ impl BrokerDefinition {
     }
 }
 
+/// The value of `messaging.system`.
+fn system_name(kind: BrokerKind) -> &'static str {
+    match kind {
+        BrokerKind::RabbitMq => "rabbitmq",
+        BrokerKind::Redis => "redis",
+        BrokerKind::Nats => "nats",
+        BrokerKind::Mqtt => "mqtt",
+        BrokerKind::Kafka => "kafka",
+        BrokerKind::AwsSqs => "aws_sqs",
+        BrokerKind::GooglePubSub => "gcp_pubsub",
+        BrokerKind::AzureServiceBus => "servicebus",
+    }
+}
+
 #[async_trait]
 impl Definition for BrokerDefinition {
     fn name(&self) -> ResourceName {
@@ -201,6 +207,15 @@ impl Definition for BrokerDefinition {
             pattern: self.pattern(None),
             type_name: self.env.kind.name(),
         }]
+    }
+
+    fn span_attributes(&self, route: &Route) -> Vec<(&'static str, Box<str>)> {
+        let topic = route.target.last();
+        let topic = topic.map(|event| topics::local_event(&self.broker.tag, event).into());
+        let system = [("messaging.system", system_name(self.env.kind).into())].into_iter();
+        system
+            .chain(topic.map(|topic| ("messaging.destination.name", topic)))
+            .collect()
     }
 
     async fn open(&self, expressions: &ExpressionResolver) -> Result<Arc<dyn Connector>, Failure> {

@@ -16,6 +16,11 @@ pub(super) trait Requests: Send + Sync + 'static {
     /// Publishes: JSON text of the result. May be dropped at any await.
     async fn publish(&self, message: &Message, to: &Destination) -> Result<String, Failure>;
 
+    /// Most headers that a message may have, beside those that each has.
+    fn most_headers(&self) -> usize {
+        usize::MAX
+    }
+
     /// Ends what still waits.
     fn close(&self) {}
 }
@@ -33,6 +38,10 @@ impl<R: Requests> Transport for Stateless<R> {
 
     fn takes_keys(&self) -> bool {
         true
+    }
+
+    fn most_headers(&self) -> usize {
+        self.0.most_headers()
     }
 
     fn is_usable(&self, (): &()) -> bool {

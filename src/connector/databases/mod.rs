@@ -51,7 +51,7 @@ use super::{Connector, Definition, Failure, LeftToHandlers, ResourceName, Served
 use crate::engine::inputs::ExpressionResolver;
 use crate::engine::routing::Pattern;
 use crate::error::Problem;
-use crate::model::Namespace;
+use crate::model::{Namespace, Route};
 use crate::resources::{Database, DatabaseEnv, DatabaseKind, OutboundRules, Resources};
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -138,6 +138,19 @@ impl Definition for DatabaseDefinition {
             tag: self.database.tag.clone(),
             env: self.env.slug.clone(),
         }
+    }
+
+    fn span_attributes(&self, route: &Route) -> Vec<(&'static str, Box<str>)> {
+        let system = match self.database.kind {
+            DatabaseKind::Dynamodb => "aws.dynamodb",
+            kind => kind.name(),
+        };
+        let operation = route.target.last().cloned();
+        let operation = operation.filter(|_| route.namespace == Namespace::Databases);
+        let system = [("db.system.name", system.into())].into_iter();
+        system
+            .chain(operation.map(|operation| ("db.operation.name", operation)))
+            .collect()
     }
 
     fn targets(&self) -> Vec<ServedTarget> {

@@ -10,6 +10,7 @@ use super::late;
 use super::limits::AttemptLimits;
 use super::outcome::{AttemptEnd, PanicRetry, discard_internal, outcome_after};
 use super::preparer::{Preparer, Readiness};
+use super::spans::AttemptTrace;
 use super::unreadable::UnreadableRuns;
 use crate::clock::Millis;
 use crate::engine::claim::routing::{Lane, Registration, Routing};
@@ -168,6 +169,7 @@ impl Executor {
             options,
             claims: None,
             started_at,
+            trace: AttemptTrace::default(),
         };
         let literals = registration.literals(route.namespace);
         let leader = match limits.race(self.preparer.prepare(&mut attempt, literals)).await {

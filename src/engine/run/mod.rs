@@ -11,5 +11,6 @@ pub mod outcome;
 pub mod preparer;
 pub mod progress_writer;
 mod slots;
+pub mod spans;
 pub mod steps;
 pub mod unreadable;

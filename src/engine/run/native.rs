@@ -3,6 +3,7 @@
 //! Knows no protocol and no connector. Invariants: an attempt that is aborted is dropped, with the request it was in the
 //! middle of; work that panics is a failure of its attempt and of nothing else.
 
+use super::spans::{CallSpan, SpanEnd, Tracer};
 use crate::engine::handler::{AbortReason, Attempt, Handler, HandlerFailure, Invocation, Reply};
 use crate::model::Route;
 use crate::store::Token;
@@ -29,6 +30,12 @@ pub trait NativeWork: Send + Sync + 'static {
         None
     }
 
+    /// What the span of the call that an attempt for this route makes is told; `None`: it makes none of its own. Asked for only
+    /// when there are spans.
+    fn call_span(&self, _route: &Route) -> Option<CallSpan> {
+        None
+    }
+
     /// The attempt with this key is given up; its future is dropped next. Must return at once.
     fn on_abort(&self, _key: Token, _reason: &AbortReason) {}
 }
@@ -39,15 +46,17 @@ type InFlightTasks = Arc<Mutex<HashMap<Token, AbortHandle>>>;
 /// Makes a handler of work.
 pub struct NativeHandler<W> {
     work: Arc<W>,
+    tracer: Option<Arc<dyn Tracer>>,
     tasks: InFlightTasks,
 }
 
 impl<W: NativeWork> NativeHandler<W> {
-    /// A handler that does this work.
+    /// A handler that does this work, with spans if there is somebody who makes them.
     #[must_use]
-    pub fn new(work: W) -> Arc<Self> {
+    pub fn new(work: W, tracer: Option<Arc<dyn Tracer>>) -> Arc<Self> {
         Arc::new(Self {
             work: Arc::new(work),
+            tracer,
             tasks: InFlightTasks::default(),
         })
     }
@@ -69,7 +78,14 @@ impl<W: NativeWork> Handler for NativeHandler<W> {
     fn call(&self, invocation: Invocation) {
         let Invocation { attempt, reply } = invocation;
         let (work, key) = (Arc::clone(&self.work), attempt.key());
-        let task = tokio::spawn(async move { work.run(&attempt).await });
+        let (tracer, begins) = (self.tracer.clone(), self.tracer.clone());
+        let task = tokio::spawn(async move {
+            if let Some(tracer) = begins {
+                let call = work.call_span(&attempt.route);
+                attempt.trace.set_carried(tracer.begin(&attempt, call).await);
+            }
+            work.run(&attempt).await
+        });
         lock(&self.tasks).insert(key, task.abort_handle());
         let tasks = Arc::clone(&self.tasks);
         tokio::spawn(async move {
@@ -81,6 +97,9 @@ impl<W: NativeWork> Handler for NativeHandler<W> {
             };
             lock(&tasks).remove(&key);
             if let Some(answer) = answer {
+                if let Some(tracer) = tracer {
+                    tracer.end(key, SpanEnd::of(&answer));
+                }
                 let _ = reply.send(answer);
             }
         });
@@ -90,6 +109,9 @@ impl<W: NativeWork> Handler for NativeHandler<W> {
         self.work.on_abort(key, reason);
         if let Some(task) = lock(&self.tasks).remove(&key) {
             task.abort();
+            if let Some(tracer) = &self.tracer {
+                tracer.end(key, SpanEnd::Failed(reason.code(), &reason.message()));
+            }
         }
     }
 }
@@ -107,6 +129,7 @@ fn internal_error() -> HandlerFailure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::run::spans::{AttemptTrace, Carried};
     use crate::model::{JobId, JobOptions, Namespace};
     use crate::store::{ClaimedRun, InstanceId, JobSeq, RouteId};
     use tokio::sync::oneshot;
@@ -145,6 +168,7 @@ mod tests {
             options: JobOptions::default(),
             claims: None,
             started_at: 0,
+            trace: AttemptTrace::default(),
         };
         let (reply, answer) = oneshot::channel();
         let attempt = Arc::new(attempt);
@@ -180,26 +204,100 @@ mod tests {
     #[tokio::test]
     async fn an_attempt_is_answered() {
         let (invocation, answer) = invocation();
-        NativeHandler::new(EchoWork).call(invocation);
+        NativeHandler::new(EchoWork, None).call(invocation);
         assert_eq!(answer.await.unwrap(), Ok(Reply::Done(Some("{}".into()))));
     }
 
     #[tokio::test]
     async fn work_that_panics_is_a_failed_attempt() {
         let (invocation, answer) = invocation();
-        NativeHandler::new(PanickingWork).call(invocation);
+        NativeHandler::new(PanickingWork, None).call(invocation);
         assert_eq!(&*answer.await.unwrap().unwrap_err().code, "INTERNAL_ERROR");
     }
 
     #[tokio::test]
     async fn an_aborted_attempt_is_dropped_and_not_answered() {
         let (sender, dropped) = oneshot::channel();
-        let native = NativeHandler::new(HangingWork(Mutex::new(Some(sender))));
+        let native = NativeHandler::new(HangingWork(Mutex::new(Some(sender))), None);
         let (invocation, answer) = invocation();
         native.call(invocation);
         tokio::task::yield_now().await;
         native.abort(Token::new(7), &AbortReason::Closed);
         assert!(dropped.await.is_err() && answer.await.is_err());
         assert!(lock(&native.tasks).is_empty());
+    }
+
+    /// Notes what it is asked for.
+    #[derive(Default)]
+    struct Notes(Mutex<Vec<String>>);
+
+    #[async_trait]
+    impl Tracer for Notes {
+        async fn begin(&self, attempt: &Attempt, call: Option<CallSpan>) -> Carried {
+            let noted = format!("begin {} {}", attempt.key(), call.is_some());
+            self.0.lock().unwrap().push(noted);
+            Carried {
+                trace: Some("t".into()),
+                headers: vec![("traceparent".into(), "p".into())],
+            }
+        }
+
+        fn end(&self, key: Token, end: SpanEnd<'_>) {
+            self.0.lock().unwrap().push(format!("end {key} {end:?}"));
+        }
+    }
+
+    /// Answers with the header that it got.
+    struct HeaderWork;
+    #[async_trait]
+    impl NativeWork for HeaderWork {
+        fn call_span(&self, _: &Route) -> Option<CallSpan> {
+            Some(CallSpan::default())
+        }
+
+        async fn run(&self, attempt: &Attempt) -> Result<Reply, HandlerFailure> {
+            let part = AttemptTrace::of_part(&attempt.trace);
+            assert_eq!(part.parent.as_deref(), Some("t"));
+            let [(_, value)] = attempt.trace.headers() else {
+                return Err(internal_error());
+            };
+            Ok(Reply::Done(Some(value.clone())))
+        }
+    }
+
+    async fn noted<W: NativeWork>(work: W) -> (Arc<Notes>, Option<Result<Reply, HandlerFailure>>) {
+        let notes = Arc::new(Notes::default());
+        let tracer = Arc::clone(&notes) as Arc<dyn Tracer>;
+        let (invocation, answer) = invocation();
+        NativeHandler::new(work, Some(tracer)).call(invocation);
+        (notes, answer.await.ok())
+    }
+
+    #[tokio::test]
+    async fn spans_begin_before_the_work_and_end_with_its_answer() {
+        let (notes, answer) = noted(HeaderWork).await;
+        assert_eq!(answer, Some(Ok(Reply::Done(Some("p".into())))));
+        assert_eq!(*notes.0.lock().unwrap(), ["begin 7 true", "end 7 Done"]);
+        let (notes, _) = noted(PanickingWork).await;
+        let notes = notes.0.lock().unwrap();
+        assert_eq!(notes.len(), 2);
+        assert!(notes[1].starts_with("end 7 Failed(\"INTERNAL_ERROR\""), "{notes:?}");
+    }
+
+    #[tokio::test]
+    async fn spans_of_an_aborted_attempt_end_once() {
+        let (sender, dropped) = oneshot::channel();
+        let notes = Arc::new(Notes::default());
+        let tracer = Arc::clone(&notes) as Arc<dyn Tracer>;
+        let native = NativeHandler::new(HangingWork(Mutex::new(Some(sender))), Some(tracer));
+        let (invocation, _answer) = invocation();
+        native.call(invocation);
+        tokio::task::yield_now().await;
+        native.abort(Token::new(7), &AbortReason::Timeout(5));
+        native.abort(Token::new(7), &AbortReason::Closed);
+        assert!(dropped.await.is_err());
+        let notes = notes.0.lock().unwrap();
+        assert_eq!(notes.len(), 2);
+        assert!(notes[1].starts_with("end 7 Failed(\"TIMEOUT\""), "{notes:?}");
     }
 }

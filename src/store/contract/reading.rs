@@ -2,12 +2,14 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::missing_panics_doc)]
 
 use super::test_support::*;
-use crate::model::{JobOptions, NewJob, RunError, RunOutcome, RunStatus, Status};
+use crate::model::{JobOptions, NewJob, RunError, RunOutcome, RunStatus, Status, TraceContext};
 use crate::store::{HistoryPosition, JobSeq, ListFilter, MAX_PAGE_BYTES, Note, NoteKind, RouteId};
 
 pub async fn record_shows_the_current_state(s: &TestStore) {
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let options = JobOptions {
         timeout: Some(5),
+        trace: TraceContext::parse(parent),
         ..JobOptions::default()
     };
     s.add(NewJob {
@@ -19,7 +21,8 @@ pub async fn record_shows_the_current_state(s: &TestStore) {
     .await;
     let record = s.record("x").await;
     assert_eq!((record.retries, record.priority, record.created_at), (4, -2, T0));
-    assert_eq!(record.options.as_deref(), Some("{\"timeout\":5}"));
+    let stored = format!("{{\"timeout\":5,\"trace\":\"{parent}\"}}");
+    assert_eq!(record.options.as_deref(), Some(stored.as_str()));
     assert_eq!((record.started_at, record.updated_at, record.result), (None, T0, None));
     let process = s.process().await;
     let run = s.claim_one(process, T0 + 3).await;

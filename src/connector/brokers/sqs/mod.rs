@@ -29,6 +29,8 @@ use url::Url;
 const MAX_MESSAGE_BYTES: usize = 1 << 20;
 /// Most attributes of a message.
 const MAX_ATTRIBUTES: usize = 10;
+/// Of them its id and its content type.
+const OWN_ATTRIBUTES: usize = 2;
 /// Longest id of a group or of a deduplication.
 const MAX_ID_BYTES: usize = 128;
 /// Largest answer.
@@ -284,6 +286,10 @@ fn entry(message: &Message, to: &Destination, queue: &str) -> Result<Entry, Fail
 
 #[async_trait]
 impl Requests for Sqs {
+    fn most_headers(&self) -> usize {
+        MAX_ATTRIBUTES - OWN_ATTRIBUTES
+    }
+
     async fn probe(&self) -> Result<(), Failure> {
         match self.ask("ListQueues", &json!({ "MaxResults": 1 })).await {
             Ok(_) => Ok(()),

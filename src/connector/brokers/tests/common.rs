@@ -1,7 +1,8 @@
 //! What holds for every way to publish.
 
 use super::support::{
-    Listener, PublishMode, address, at_port, config, open, plain, publish, publish_as, receive_all, topic, unique,
+    Listener, PublishMode, address, at_port, config, open, plain, publish, publish_as, publish_traced, receive_all,
+    topic, unique,
 };
 use crate::connector::{Connector, Failure};
 use crate::model::JobId;
@@ -43,8 +44,12 @@ pub(super) async fn message_arrives_unchanged(mode: &dyn PublishMode) {
     let result = publish_as(&connector, "orders", message, id.clone()).await.unwrap();
     assert_eq!(result["message_id"], format!("{id}/1"));
     publish(&connector, "b:orders", "\"a \\\"text\\\"\"").await.unwrap();
-    let received = receive_all(&mut test_broker.listener, 2).await;
-    assert_eq!(received.len(), 2);
+    let trace = [("traceparent", "00-a-b-01"), ("tracestate", "c=1")];
+    publish_traced(&connector, "orders", "{}", (JobId::generate(), &trace))
+        .await
+        .unwrap();
+    let received = receive_all(&mut test_broker.listener, 3).await;
+    assert_eq!(received.len(), 3);
     assert_eq!(String::from_utf8_lossy(&received[0].body), message);
     assert_eq!(received[1].body, b"a \"text\"");
     if received[0].id.is_some() {
@@ -55,6 +60,9 @@ pub(super) async fn message_arrives_unchanged(mode: &dyn PublishMode) {
             received[0].headers,
             BTreeMap::from([("x-source".into(), "shop ü".into())])
         );
+        let mut with_trace = received[0].headers.clone();
+        with_trace.extend(trace.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        assert_eq!(received[2].headers, with_trace);
     }
     let unknown = publish(&connector, "other", "{}").await.unwrap_err();
     assert_eq!(&*unknown.code, "NOT_FOUND");

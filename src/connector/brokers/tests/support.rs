@@ -4,6 +4,7 @@ use super::super::shared_connection::Timeouts;
 use super::super::{BrokerDefinition, Definition};
 use crate::connector::{Call, Connector, Failure, Limits, test_support};
 use crate::engine::inputs::ExpressionResolver;
+use crate::engine::spans::Carried;
 use crate::engine::steps::Steps;
 use crate::model::{JobId, Namespace};
 use crate::resources::{Broker, BrokerConfig, BrokerEnv, BrokerKind, OutboundRules, Text, Topic, TopicOptions};
@@ -104,8 +105,23 @@ pub(super) async fn publish_as(
     message: &str,
     id: JobId,
 ) -> Result<serde_json::Value, Failure> {
+    publish_traced(connector, event, message, (id, &[])).await
+}
+
+/// The same with headers of a trace.
+pub(super) async fn publish_traced(
+    connector: &Arc<dyn Connector>,
+    event: &str,
+    message: &str,
+    (id, headers): (JobId, &[(&str, &str)]),
+) -> Result<serde_json::Value, Failure> {
     let input = format!("{{\"message\":{message}}}");
     let attempt = test_support::attempt(Namespace::Events, ["b", event], (id, 1), &input);
+    let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+    attempt.trace.set_carried(Carried {
+        trace: None,
+        headers: headers.collect(),
+    });
     let store: Weak<dyn Store> = Weak::<SqliteStore>::new();
     let steps = Steps::new(store, &attempt);
     let (expressions, limits) = (ExpressionResolver::default(), Limits::default());
