@@ -65,6 +65,9 @@ beforeAll(async () => {
     await symlink(join(root, 'node_modules', name), join(folder, 'node_modules', name), 'junction');
   }
   await writeFile(join(folder, 'sign-in.mjs'), "export const userOf = (request) => (request ? 'ann' : undefined);\n");
+  // What the guide to traces installs.
+  const telemetry = 'node_modules/@opentelemetry';
+  await symlink(join(root, telemetry), join(folder, telemetry), 'junction');
   const compilerOptions = {
     module: 'NodeNext',
     moduleResolution: 'NodeNext',
