@@ -171,7 +171,7 @@ class Bridge {
         resolve(this.#refuseList(namespace, text, nulls));
         return;
       }
-      const span = this.#telemetry?.dispatch(namespace, inputs, { many });
+      const span = this.#telemetry?.dispatch(namespace, inputs, many);
       const ticket = this.#addTicket(span === undefined ? { resolve, reject } : span.settling(resolve, reject));
       const line = dispatchLine(namespace, many ? DISPATCH_FORM.MANY : DISPATCH_FORM.ONE, text);
       this.#dispatches.add(ticket, span?.trace === undefined ? line : tracedLine(span.trace, line));
@@ -212,7 +212,7 @@ class Bridge {
 
   async statement(namespace, input) {
     const prepared = reported('input', () => prepareInput(namespace, input));
-    const span = this.#telemetry?.dispatch(namespace, [prepared], { type: 'create' });
+    const span = this.#telemetry?.dispatch(namespace, [prepared], false, 'create');
     if (span === undefined) return this.call('statement', { namespace, '': prepared });
     return new Promise((resolve, reject) => {
       const settling = span.settling(resolve, reject);

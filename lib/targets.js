@@ -25,16 +25,27 @@ const ALIASES = {
 /** Longest name that is shown: what is dispatched may be wrong. */
 const MAX_NAME_CHARS = 200;
 
-/** Of the input of a dispatch, or of a job. */
+function nameOf(input, field) {
+  let name = input[field];
+  if (name === undefined) {
+    const alias = ALIASES[field]?.find((other) => input[other] !== undefined);
+    if (alias !== undefined) name = input[alias];
+  }
+  if (typeof name !== 'string') return undefined;
+  return name.length > MAX_NAME_CHARS ? name.slice(0, MAX_NAME_CHARS) : name;
+}
+
+/** Of the input of a dispatch, or of a job. Called for each, so that it makes nothing but the text. */
 function destinationOf(namespace, input) {
-  const names = (TARGET_FIELDS[namespace] ?? []).flatMap((field) => {
-    const name = input?.[[field, ...(ALIASES[field] ?? [])].find((known) => input?.[known] !== undefined)];
-    return typeof name === 'string' ? [name.slice(0, MAX_NAME_CHARS)] : [];
-  });
+  const fields = TARGET_FIELDS[namespace];
+  if (fields === undefined || typeof input !== 'object' || input === null) return namespace;
+  const [outer, inner] = fields;
+  const resource = nameOf(input, outer);
+  if (inner === undefined) return resource === undefined ? namespace : `${namespace}/${resource}`;
+  const name = nameOf(input, inner);
+  if (name === undefined) return resource === undefined ? namespace : `${namespace}/${resource}`;
   // An event may name its resource itself: `bus:orders`.
-  const [only] = names;
-  if (names.length === 1 && namespace !== 'features') names.splice(0, 1, ...only.split(':'));
-  return [namespace, ...names].join('/');
+  return resource === undefined ? `${namespace}/${name.replace(':', '/')}` : `${namespace}/${resource}/${name}`;
 }
 
 module.exports = { destinationOf };

@@ -34,27 +34,21 @@ function loadApi() {
 }
 
 /** A span's context as W3C Trace Context writes it, `tracestate` behind a space; `undefined` when there is none. */
-function traceText(api, spanContext) {
-  if (!api.isSpanContextValid(spanContext)) return undefined;
-  const { traceId, spanId, traceFlags, traceState } = spanContext;
-  const parent = `00-${traceId}-${spanId}-${(traceFlags & 0xff).toString(16).padStart(2, '0')}`;
-  const state = traceState?.serialize() ?? '';
+function traceText(api, { traceId, spanId, traceFlags, traceState }) {
+  if (traceId === api.INVALID_TRACEID) return undefined;
+  const parent = `00-${traceId}-${spanId}-${traceFlags & 1 ? '01' : '00'}`;
+  const state = traceState?.serialize();
+  if (state === undefined) return parent;
   return /^[\x20-\x7e]+$/.test(state) ? `${parent} ${state}` : parent;
 }
 
 /** The span context of such a text. */
 function spanContextOf(api, text) {
-  const found = TRACE.exec(text ?? '');
+  const found = TRACE.exec(text);
   if (!found) return undefined;
   const [, traceId, spanId, flags, state] = found;
-  const spanContext = {
-    traceId,
-    spanId,
-    traceFlags: Number.parseInt(flags, 16),
-    isRemote: true,
-    traceState: state ? api.createTraceState(state) : undefined,
-  };
-  return api.isSpanContextValid(spanContext) ? spanContext : undefined;
+  const traceState = state === undefined ? undefined : api.createTraceState(state);
+  return { traceId, spanId, traceFlags: Number.parseInt(flags, 16), isRemote: true, traceState };
 }
 
 class Telemetry {
@@ -77,41 +71,36 @@ class Telemetry {
     this.#defaults = { product, env };
   }
 
-  /**
-   * Begins the span of a dispatch, or of a list of them, in the context of its caller; `inputs` are what was read. Has `trace`,
-   * which is stored with the jobs, and `settling(resolve, reject)`, which are these two with the end of the span.
-   */
-  dispatch(namespace, inputs, { many = false, type = 'send' } = {}) {
-    return this.#safely(() => {
-      const first = inputs[0] ?? {};
-      const destination = destinationOf(namespace, first);
-      const isShared = inputs.every((input) => destinationOf(namespace, input) === destination);
-      const name = isShared ? destination : namespace;
-      const attributes = {
-        ...messaging(type, 'dispatch', name),
-        ...this.#jobAttributes(namespace, isShared ? first : {}),
-        ...(many && { 'messaging.batch.message_count': inputs.length }),
-      };
-      const kind = this.#api.SpanKind.PRODUCER;
-      const span = this.#tracer.startSpan(`dispatch ${name}`, { kind, attributes });
-      const done = (job) => {
-        if (typeof job?.job_id === 'string') span.setAttribute('messaging.message.id', job.job_id);
-        span.end();
-      };
-      return {
-        trace: traceText(this.#api, span.spanContext()),
-        settling: (resolve, reject) => ({
-          resolve: (answer) => {
-            this.#safely(() => done(answer));
-            resolve(answer);
-          },
-          reject: (error) => {
-            this.#safely(() => this.#fail(span, error));
-            reject(error);
-          },
-        }),
-      };
-    });
+  /** Begins the span of a dispatch, or of a list of them, in the context of its caller; `inputs` are what was read. */
+  dispatch(namespace, inputs, many, type = 'send') {
+    try {
+      return this.#dispatch(namespace, inputs, many, type);
+    } catch (error) {
+      return this.#failed(error);
+    }
+  }
+
+  #dispatch(namespace, inputs, many, type) {
+    const [first] = inputs;
+    let destination = destinationOf(namespace, first);
+    const isShared = inputs.length < 2 || inputs.every((input) => destinationOf(namespace, input) === destination);
+    if (!isShared) destination = namespace;
+    const attributes = this.#attributes(type, 'dispatch', destination, namespace, isShared ? first : undefined);
+    if (many) attributes['messaging.batch.message_count'] = inputs.length;
+    const kind = this.#api.SpanKind.PRODUCER;
+    const span = this.#tracer.startSpan(`dispatch ${destination}`, { kind, attributes });
+    return new DispatchSpan(this, span, traceText(this.#api, span.spanContext()));
+  }
+
+  /** Ends the span of a dispatch. */
+  endDispatch(span, error, job) {
+    try {
+      if (error !== undefined) return this.#fail(span, error);
+      if (typeof job?.job_id === 'string') span.setAttribute('messaging.message.id', job.job_id);
+      span.end();
+    } catch (failure) {
+      this.#failed(failure);
+    }
   }
 
   /**
@@ -119,21 +108,21 @@ class Telemetry {
    * trace of its own, with a link to that one.
    */
   attempt(job, trace, linked) {
-    return this.#safely(() => {
-      const span = this.#begin(job, trace, linked);
-      const within = this.#api.trace.setSpan(this.#api.ROOT_CONTEXT, span);
-      let isOver = false;
-      return {
-        /** Calls the handler within it. */
-        call: (work) => this.#api.context.with(within, work),
-        /** The attempt has ended, with this failure or none. What comes after the first end does not count. */
-        end: (failure) => {
-          if (isOver) return;
-          isOver = true;
-          this.#safely(() => (failure ? this.#fail(span, failure) : span.end()));
-        },
-      };
-    });
+    try {
+      return new AttemptSpan(this, this.#api, this.#begin(job, trace, linked));
+    } catch (error) {
+      return this.#failed(error);
+    }
+  }
+
+  /** Ends the span of an attempt, with this failure or none. */
+  endAttempt(span, failure) {
+    try {
+      if (failure) this.#fail(span, failure);
+      else span.end();
+    } catch (error) {
+      this.#failed(error);
+    }
   }
 
   /** A function that does the work, of a step or of its rollback, in a span of its own for each call. */
@@ -183,25 +172,19 @@ class Telemetry {
 
   #begin(job, trace, linked, startTime) {
     const { ROOT_CONTEXT, SpanKind, trace: traces } = this.#api;
-    const isPart = job.part !== undefined;
-    const destination = destinationOf(job.namespace, job);
-    const before = spanContextOf(this.#api, trace);
-    const options = {
-      // A part of a feature is called by the feature, and is no message of its own.
-      kind: isPart ? SpanKind.INTERNAL : SpanKind.CONSUMER,
-      attributes: {
-        ...messaging('process', 'process', destination),
-        ...this.#jobAttributes(job.namespace, job),
-        'messaging.message.id': job.id,
-        'ductape.run': job.run,
-        'ductape.attempt': job.attempt,
-        ...(isPart && { 'ductape.part': job.part }),
-      },
-      links: before && !isPart ? [{ context: before }] : [],
-      startTime,
-    };
-    const parent = before && !linked ? traces.setSpanContext(ROOT_CONTEXT, before) : ROOT_CONTEXT;
-    return this.#tracer.startSpan(`process ${destination}`, options, parent);
+    const { namespace, part } = job;
+    const destination = destinationOf(namespace, job);
+    const attributes = this.#attributes('process', 'process', destination, namespace, job);
+    attributes['messaging.message.id'] = job.id;
+    attributes['ductape.run'] = job.run;
+    attributes['ductape.attempt'] = job.attempt;
+    // A part of a feature is called by the feature, and is no message of its own.
+    if (part !== undefined) attributes['ductape.part'] = part;
+    const kind = part === undefined ? SpanKind.CONSUMER : SpanKind.INTERNAL;
+    const before = trace === undefined ? undefined : spanContextOf(this.#api, trace);
+    const links = before === undefined || part !== undefined ? undefined : [{ context: before }];
+    const parent = before === undefined || linked ? ROOT_CONTEXT : traces.setSpanContext(ROOT_CONTEXT, before);
+    return this.#tracer.startSpan(`process ${destination}`, { kind, attributes, links, startTime }, parent);
   }
 
   /** The span of the call of a server, named as the conventions of its kind want it. */
@@ -212,13 +195,20 @@ class Telemetry {
     return this.#tracer.startSpan(name, { kind, attributes: { ...attributes, ...more }, startTime }, within);
   }
 
-  #jobAttributes(namespace, job) {
-    const { product = this.#defaults.product, env = this.#defaults.env } = job;
-    return {
+  /** Of dispatches and of attempts. */
+  #attributes(type, operation, destination, namespace, job) {
+    const attributes = {
+      'messaging.system': 'ductape',
+      'messaging.operation.type': type,
+      'messaging.operation.name': operation,
+      'messaging.destination.name': destination,
       'ductape.namespace': namespace,
-      ...(typeof product === 'string' && { 'ductape.product': product }),
-      ...(typeof env === 'string' && { 'ductape.env': env }),
     };
+    const product = job?.product ?? this.#defaults.product;
+    const env = job?.env ?? this.#defaults.env;
+    if (typeof product === 'string') attributes['ductape.product'] = product;
+    if (typeof env === 'string') attributes['ductape.env'] = env;
+    return attributes;
   }
 
   /** Ends a span as failed. */
@@ -232,25 +222,75 @@ class Telemetry {
     span.end(endTime);
   }
 
-  /** What the program's exporters and processors throw must not fail a job. */
   #safely(act) {
     try {
       return act();
     } catch (error) {
-      if (!this.#hasWarned) this.#warn(`telemetry failed, and jobs go on without it: ${toFailure(error).message}`);
-      this.#hasWarned = true;
-      return undefined;
+      return this.#failed(error);
     }
+  }
+
+  /** What the program's processors and exporters throw must not fail a job. */
+  #failed(error) {
+    if (!this.#hasWarned) this.#warn(`telemetry failed, and jobs go on without it: ${toFailure(error).message}`);
+    this.#hasWarned = true;
+    return undefined;
   }
 }
 
-/** Attributes that the spans of dispatches and of attempts have in common. */
-const messaging = (type, name, destination) => ({
-  'messaging.system': 'ductape',
-  'messaging.operation.type': type,
-  'messaging.operation.name': name,
-  'messaging.destination.name': destination,
-});
+/** The span of a dispatch. */
+class DispatchSpan {
+  #telemetry;
+  #span;
+
+  /** `trace` is what is stored with the jobs. */
+  constructor(telemetry, span, trace) {
+    this.#telemetry = telemetry;
+    this.#span = span;
+    this.trace = trace;
+  }
+
+  /** The functions that settle its promise, with the end of the span. */
+  settling(resolve, reject) {
+    return {
+      resolve: (answer) => {
+        this.#telemetry.endDispatch(this.#span, undefined, answer);
+        resolve(answer);
+      },
+      reject: (error) => {
+        this.#telemetry.endDispatch(this.#span, error);
+        reject(error);
+      },
+    };
+  }
+}
+
+/** The span of an attempt that a handler makes. What comes after its first end does not count. */
+class AttemptSpan {
+  #telemetry;
+  #api;
+  #span;
+  #isOver = false;
+
+  constructor(telemetry, api, span) {
+    this.#telemetry = telemetry;
+    this.#api = api;
+    this.#span = span;
+  }
+
+  /** Calls the handler within it. */
+  call(work) {
+    const { ROOT_CONTEXT, context, trace } = this.#api;
+    return context.with(trace.setSpan(ROOT_CONTEXT, this.#span), work);
+  }
+
+  /** The attempt has ended, with this failure or none. */
+  end(failure) {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#telemetry.endAttempt(this.#span, failure);
+  }
+}
 
 /** Name of the span of a call, and what attributes it has beside those that the resource knows. */
 function callName(job, attributes) {
