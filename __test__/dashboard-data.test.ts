@@ -218,7 +218,7 @@ describe.each(sharedStores)('a dashboard of $kind', ({ unavailable, make }) => {
       expect([groups.length, cut]).toEqual([1, true]);
       expect(groups[0]).toMatchObject({
         code: 'VALIDATION_ERROR',
-        count: 2_000,
+        count: 1_000,
         sample: { message: 'the server is down' },
       });
       const filter = { tags: ['newsletter'], target: groups[0].target };

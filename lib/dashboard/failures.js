@@ -4,7 +4,8 @@
 const { RANGES } = require('./parameters.js');
 const { pagesOf } = require('./job-looks.js');
 
-const MAX_JOBS = 2_000;
+const MAX_JOBS = 1_000;
+const FIRST_JOBS = 100;
 const MAX_GROUPS = 200;
 const MAX_MESSAGE_CHARS = 500;
 const FRESH_MS = 2_000;
@@ -57,9 +58,9 @@ async function failuresOf({ ductape, redaction }, range) {
   const from = now - RANGES[range];
   const groups = new Groups(redaction);
   let cut = false;
-  for (const filter of [{ status: 'failed' }, { failing: true }]) {
+  const look = async (filter) => {
     let seen = 0;
-    for await (const page of pagesOf(jobs, filter, { limit: MAX_JOBS })) {
+    for await (const page of pagesOf(jobs, filter, { limit: MAX_JOBS, first: FIRST_JOBS })) {
       for (const job of page.jobs) {
         const failure = failureOf(job);
         if (failure.at !== undefined && failure.at >= from) groups.add(job, failure);
@@ -67,7 +68,8 @@ async function failuresOf({ ductape, redaction }, range) {
       seen += page.jobs.length;
       if (seen >= MAX_JOBS && page.next !== undefined) cut = true;
     }
-  }
+  };
+  await Promise.all([look({ status: 'failed' }), look({ failing: true })]);
   const all = groups.list();
   return { at: now, range, groups: all.slice(0, MAX_GROUPS), cut: cut || all.length > MAX_GROUPS };
 }

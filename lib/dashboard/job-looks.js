@@ -22,9 +22,9 @@ function averageChars(page) {
 
 const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
 
-/** Yields `{ jobs, cursor, next }` for each page of at most `limit` jobs in all. */
-async function* pagesOf(jobs, filter, { cursor, limit = Number.POSITIVE_INFINITY } = {}) {
-  let [size, seen] = [FIRST_JOBS, 0];
+/** Yields `{ jobs, cursor, next }` for each page of at most `limit` jobs in all, `first` of them at first. */
+async function* pagesOf(jobs, filter, { cursor, limit = Number.POSITIVE_INFINITY, first = FIRST_JOBS } = {}) {
+  let [size, seen] = [first, 0];
   let from = cursor;
   do {
     const wanted = Math.min(size, limit - seen);
