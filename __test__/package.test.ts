@@ -52,7 +52,9 @@ describe('the packed package', () => {
     const binaries = files.filter((file) => file.endsWith('.node'));
     expect(binaries.length).toBeGreaterThan(0);
     const others = files.filter((file) => !binaries.includes(file) && !/^(README|LICENSE)/.test(file));
-    expect(others.map((file) => file.replaceAll('\\', '/')).sort()).toEqual([
+    // Files of the dashboard are named by their content.
+    const names = others.map((file) => file.replaceAll('\\', '/').replace(/-[A-Z0-9]{8}\./, '-HASH.'));
+    expect(names.sort()).toEqual([
       'index.d.mts',
       'index.d.ts',
       'index.js',
@@ -129,7 +131,23 @@ describe('the packed package', () => {
       'lib/dashboard/search.js',
       'lib/dashboard/session.js',
       'lib/dashboard/shared-looks.js',
+      'lib/dashboard/static',
       'lib/dashboard/static.js',
+      'lib/dashboard/static/assets',
+      'lib/dashboard/static/assets/icon-HASH.svg',
+      'lib/dashboard/static/assets/icon-HASH.svg.br',
+      'lib/dashboard/static/assets/icon-HASH.svg.gz',
+      'lib/dashboard/static/assets/main-HASH.css',
+      'lib/dashboard/static/assets/main-HASH.css.br',
+      'lib/dashboard/static/assets/main-HASH.css.gz',
+      'lib/dashboard/static/assets/main-HASH.js',
+      'lib/dashboard/static/assets/main-HASH.js.br',
+      'lib/dashboard/static/assets/main-HASH.js.gz',
+      'lib/dashboard/static/assets/theme-HASH.js',
+      'lib/dashboard/static/assets/theme-HASH.js.br',
+      'lib/dashboard/static/assets/theme-HASH.js.gz',
+      'lib/dashboard/static/index.html',
+      'lib/dashboard/static/licenses.txt',
       'lib/dashboard/surroundings.js',
       'lib/dashboard/targets.js',
       'lib/encryption-keys.js',

@@ -30,6 +30,7 @@ export type {
   IMetricsFigures,
   IMetricsTimes,
   IProcess,
+  IProcessHandler,
   IWebhook,
   JobStatus,
 } from '../index';
@@ -144,9 +145,8 @@ export interface TargetRow extends Route {
   concurrency?: number;
 }
 
-export interface ProcessRow extends IProcess {
-  version?: string;
-  handlers?: Array<{ namespace: string; target: IJobTarget; concurrency?: number }>;
+export interface ProcessRow extends Omit<IProcess, 'is_this'> {
+  /** Whether it is the one that serves the page. */
   here?: boolean;
 }
 

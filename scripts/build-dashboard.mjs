@@ -1,5 +1,5 @@
-// Makes lib/dashboard/static/ of dashboard/: scripts and styles named by their content, index.html, and `.br` and `.gz` beside
-// each. `--watch` does it again whenever a source changes.
+// Makes lib/dashboard/static/ of dashboard/: scripts and styles named by their content, with `.br` and `.gz` beside each; the page;
+// licences of what is bundled. `--watch` does it again whenever a source changes.
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -44,20 +44,33 @@ async function writeWithForms(path, bytes) {
   return { length: bytes.length, br: br.length, gz: gz.length };
 }
 
-async function write(outputs) {
+/** The terms of the packages that are bundled, which ask to be kept with them. */
+async function licenses({ inputs }) {
+  const names = Object.keys(inputs).map((path) => /(?:^|\/)node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1]);
+  const packages = [...new Set(names.filter((name) => name !== undefined))].sort();
+  const texts = packages.map(async (name) => {
+    const folder = join(root, 'node_modules', name);
+    const { version } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'));
+    const file = (await readdir(folder)).find((each) => /^licen[cs]e/i.test(each));
+    if (!file) throw new Error(`${name} is bundled, and has no file with its licence`);
+    return `${name} ${version}\n\n${(await readFile(join(folder, file), 'utf8')).trim()}\n`;
+  });
+  return (await Promise.all(texts)).join(`\n${'-'.repeat(80)}\n\n`);
+}
+
+async function write(outputs, metafile) {
   const assets = join(target, 'assets');
+  const page = await pageOf(outputs);
+  // What an earlier build has left.
+  await rm(target, { recursive: true, force: true });
   await mkdir(assets, { recursive: true });
   const files = outputs
     .filter((each) => !each.path.endsWith('.map'))
     .map((each) => [join(assets, each.path.replace(/^.*[\\/]/, '')), Buffer.from(each.contents)]);
   // The server fills in where it is mounted, so that it has no compressed form.
-  await writeFile(join(target, 'index.html'), await pageOf(outputs));
+  await writeFile(join(target, 'index.html'), page);
+  await writeFile(join(target, 'licenses.txt'), await licenses(metafile));
   const lengths = await Promise.all(files.map(([path, bytes]) => writeWithForms(path, bytes)));
-  // What an earlier build has left.
-  const names = new Set(files.map(([path]) => path.replace(/^.*[\\/]/, '')));
-  for (const name of await readdir(assets)) {
-    if (!names.has(name.replace(/\.(br|gz)$/, ''))) await rm(join(assets, name));
-  }
   files.forEach(([path], index) => {
     const { length, br, gz } = lengths[index];
     const name = path.slice(target.length + 1);
@@ -76,7 +89,8 @@ const build = await context({
   target: ['es2022', 'chrome109', 'firefox115', 'safari16.4'],
   jsx: 'automatic',
   jsxImportSource: 'preact',
-  // The terms of what is bundled stay with it.
+  metafile: true,
+  banner: { js: '/* Terms of what is bundled: licenses.txt in the package. */' },
   legalComments: 'eof',
   tsconfig: join(sources, 'tsconfig.json'),
   write: false,
@@ -85,8 +99,8 @@ const build = await context({
     {
       name: 'write',
       setup: (build) =>
-        build.onEnd(async ({ errors, outputFiles }) => {
-          if (errors.length === 0) await write(outputFiles);
+        build.onEnd(async ({ errors, outputFiles, metafile }) => {
+          if (errors.length === 0) await write(outputFiles, metafile);
         }),
     },
   ],

@@ -6,24 +6,29 @@ import { Status } from '../parts/status';
 import { type Column, Table } from '../parts/table';
 import { Ago, Time } from '../parts/time';
 import { count, targetText } from '../text';
-import type { ProcessRow } from '../types';
+import type { IProcessHandler, ProcessRow } from '../types';
 
 interface Answer {
   processes: ProcessRow[];
 }
 
+/** What a handler leaves open, it takes all of. */
+const handlerText = ({ product, env, target = {} }: IProcessHandler) =>
+  [targetText(target) || 'all', product && `of ${product}`, env && `in ${env}`].filter(Boolean).join(' ');
+
 function Handlers({ of }: { of: ProcessRow }) {
   const { handlers } = of;
-  if (!handlers) return <span class="muted">only that process knows</span>;
+  if (!handlers) return <span class="muted">not known yet</span>;
   if (handlers.length === 0) return <span class="muted">none</span>;
   return (
     <details class="inline-details">
       <summary>{count(handlers.length)}</summary>
       <ul class="handlers">
-        {handlers.map(({ namespace, target, concurrency }) => (
-          <li key={`${namespace} ${targetText(target)}`}>
-            {targetText(target)} <span class="muted">{namespace}</span>
-            {concurrency !== undefined && `, at most ${count(concurrency)}`}
+        {handlers.map((handler, index) => (
+          <li key={index}>
+            {handlerText(handler)} <span class="muted">{handler.namespace}</span>
+            {handler.concurrency !== undefined && `, at most ${count(handler.concurrency)}`}
+            {handler.built_in && <span class="tag">by resources</span>}
           </li>
         ))}
       </ul>
