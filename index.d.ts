@@ -1795,8 +1795,8 @@ export interface DuctapeOptions {
   /** How long ended jobs are kept; `false` = for ever. */
   retention?: RetentionOptions | false;
   /**
-   * Whether dispatches and runs are counted over time, for {@link Jobs.metrics}, and for how long that is kept. Default `true`:
-   * minutes for 48 hours, hours for 90 days.
+   * Whether dispatches and runs are counted, for {@link Jobs.metrics} and {@link Ductape.metrics}, and for how long those over time are
+   * kept. Default `true`: minutes for 48 hours, hours for 90 days.
    */
   metrics?: boolean | MetricsOptions;
   /**
@@ -2101,6 +2101,17 @@ export declare class Ductape {
    * @throws {DuctapeError} `VALIDATION_ERROR` for a wrong option
    */
   dashboard(options?: DashboardOptions): DashboardHandler;
+  /**
+   * How this process and its store stand, as text for Prometheus: jobs by state and target, runs by outcome and target, histograms of
+   * how long they took and how late they began, of the store's transactions and batches, slots, age of the lease, delay of the event
+   * loop, which is measured from the first call on. Counters are those of this process since it began, and never become less.
+   * `docs/metrics.md` lists all.
+   *
+   * `format` is `'openmetrics'` (default), to be served as `application/openmetrics-text; version=1.0.0; charset=utf-8`, or
+   * `'prometheus'`, as `text/plain; version=0.0.4; charset=utf-8`. When the store does not answer within 2 s, the metrics of the process
+   * are told without those of the store. Rejects with `VALIDATION_ERROR` in an instance that was made with `metrics: false`.
+   */
+  metrics(options?: { format?: 'openmetrics' | 'prometheus' }): Promise<string>;
   /**
    * Puts a backup in the place of the store `to` (as in `store`: `'sqlite:data/jobs.db'`), which no process may have open, and
    * removes the log of the old one. Whatever `to` held is gone. Rejects with `STORE_ERROR` when the store is open or cannot be

@@ -9,6 +9,7 @@ let parts;
 const loadParts = () => {
   parts ??= {
     ...require('./lib/bridge.js'),
+    ...require('./lib/event-loop.js'),
     ...require('./lib/json.js'),
     ...require('./lib/native.js'),
     ...require('./lib/namespaces.js'),
@@ -23,6 +24,8 @@ class Ductape {
   #bridge;
   /** Functions that end the streams of this instance's dashboards. */
   #endings = [];
+  /** Measures the event loop from the first `metrics` on. */
+  #eventLoop;
   /** The promise of `close`, once that was called. */
   #closed;
   /** What a signal does with this instance. */
@@ -82,6 +85,11 @@ class Ductape {
     return dashboard;
   }
 
+  metrics(options) {
+    this.#eventLoop ??= new parts.EventLoop();
+    return this.#bridge.call('metrics', { options, eventLoop: this.#closed ? null : this.#eventLoop.read() });
+  }
+
   static async restore(options) {
     return loadParts().restore(options);
   }
@@ -110,6 +118,7 @@ class Ductape {
       throw error;
     } finally {
       if (closed) {
+        this.#eventLoop?.end();
         parts.forgetOnSignal(this.#worker);
         await this.#bridge.end();
       } else {

@@ -10,8 +10,8 @@ use super::opening::Opening;
 use super::options::Options;
 use super::resources::check;
 use super::{
-    audit, backup, caches, changes, clock, explain, health, jobs, metrics, processes, refusal, reschedule, schedule,
-    sessions, statement, steps, targets, transfer, webhooks,
+    audit, backup, caches, changes, clock, explain, health, jobs, metrics, open_metrics, processes, refusal,
+    reschedule, schedule, sessions, statement, steps, targets, transfer, webhooks,
 };
 use crate::clock::{Clock, ManualClock, Millis, StoreClock, SystemClock};
 use crate::engine::routing::Routing;
@@ -265,6 +265,7 @@ impl Instance {
             Method::Start => self.start().await,
             Method::Backup => backup::back_up(&*self.engine().await?, first).await,
             Method::Health => health::health(&*self.opener, options).await,
+            Method::OpenMetrics => open_metrics::open_metrics(&*self.engine().await?, options, arguments.json(1)).await,
             Method::Restore => backup::restore(&*self.opener, options).await,
             Method::Move => transfer::transfer(&*self.opener, options).await,
             Method::MoveProgress => transfer::progress(&*self.opener),

@@ -20,6 +20,8 @@ pub enum Method {
     Backup,
     /// `health(options)`
     Health,
+    /// `metrics(options)`
+    OpenMetrics,
     /// `restore(options)`
     Restore,
     /// `move(options)`
@@ -106,13 +108,14 @@ pub enum StepsMethod {
 }
 
 /// Every method by the name JavaScript has for it.
-const METHODS: [(&str, Method); 56] = [
+const METHODS: [(&str, Method); 57] = [
     ("start", Method::Start),
     ("drain", Method::Drain),
     ("close", Method::Close),
     ("stopWork", Method::StopWork),
     ("backup", Method::Backup),
     ("health", Method::Health),
+    ("metrics", Method::OpenMetrics),
     ("restore", Method::Restore),
     ("move", Method::Move),
     ("moveProgress", Method::MoveProgress),

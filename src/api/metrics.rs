@@ -159,7 +159,7 @@ fn refuse_long_range(fields: &mut Fields<'_>, span: FigureSpan, (from, to): (Mil
     fields.problem("from", problem);
 }
 
-fn refuse_figures_that_are_off(engine: &Engine, fields: &mut Fields<'_>, name: &str) {
+pub(super) fn refuse_figures_that_are_off(engine: &Engine, fields: &mut Fields<'_>, name: &str) {
     if !engine.figures().is_on() {
         let problem = "are off in this instance: it was made with `metrics: false`";
         fields.problem_of(ErrorCode::ValidationError, name, problem);

@@ -27,6 +27,7 @@ mod keys;
 mod method;
 mod metrics;
 mod next_run;
+mod open_metrics;
 mod opener;
 mod opening;
 pub mod options;

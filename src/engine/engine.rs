@@ -80,7 +80,7 @@ pub struct Engine {
     pub(super) context: Context,
     executor: Arc<Executor>,
     notes: Arc<Notes>,
-    registration: Arc<InstanceRegistration>,
+    pub(super) registration: Arc<InstanceRegistration>,
     /// Warns of jobs that nobody here runs.
     pub unserved: Arc<UnservedRoutes>,
     supervisor: Supervisor,
@@ -104,6 +104,9 @@ impl Engine {
         announcer: Arc<Announcer>,
         config: EngineConfig,
     ) -> Arc<Self> {
+        if config.figures.is_some() {
+            store.transactions().turn_on();
+        }
         let context = Context {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),

@@ -1,9 +1,11 @@
-//! What this process has counted and not yet handed to the store: dispatches, and how attempts went.
+//! What this process counts: dispatches, and how attempts went. What is not yet handed to the store waits here by minute; what was
+//! stays in totals, for [`totals`](FigureCounts::totals).
 //!
 //! Knows no store. Invariants: nothing that was counted is lost but with the process, or when the store takes nothing for so long
 //! that [`MAX_WAITING`] is reached; to count a batch costs one lock, and for each of it no clock, and no allocation for a route that was
 //! seen in this minute.
 
+use super::figure_totals::FigureTotals;
 use crate::clock::Millis;
 use crate::model::{Figures, Route, RunOutcome};
 use crate::store::{FigureSpan, RouteFigures, RouteId};
@@ -68,6 +70,16 @@ impl Waiting {
             .is_some_and(|since| now.saturating_sub(since) > OVERDUE_MS || since.saturating_sub(now) > OVERDUE_MS)
     }
 
+    /// What is counted at this place. There is always something.
+    fn at(&mut self, place: Place) -> Option<&mut Figures> {
+        let next = self.attempts.len();
+        self.last = *self.indexes.entry(place).or_insert(next);
+        if self.last == next {
+            self.attempts.push((place, Figures::default()));
+        }
+        self.attempts.get_mut(self.last).map(|(_, figures)| figures)
+    }
+
     /// What is counted of a route in the minute of this instant. There is always one.
     fn figures(&mut self, at: Millis, route: RouteId) -> Option<&mut Figures> {
         let is_last = self.attempts.get(self.last).is_some_and(|((minute, known), _)| {
@@ -75,11 +87,7 @@ impl Waiting {
         });
         if !is_last {
             let place = (self.minute(at), route);
-            let next = self.attempts.len();
-            self.last = *self.indexes.entry(place).or_insert(next);
-            if self.last == next {
-                self.attempts.push((place, Figures::default()));
-            }
+            return self.at(place);
         }
         self.attempts.get_mut(self.last).map(|(_, figures)| figures)
     }
@@ -111,13 +119,15 @@ impl Hasher for PlaceHasher {
 }
 
 /// Counts an attempt among those of its route and minute.
-fn add_attempt(waiting: &mut Waiting, attempt: &EndedAttempt<'_>) {
+fn add_attempt(State { waiting, totals }: &mut State, attempt: &EndedAttempt<'_>) {
     let (counter, is_over): (fn(&mut Figures) -> &mut u64, bool) = match attempt.outcome {
         RunOutcome::Completed { .. } => (|figures| &mut figures.completed, true),
         RunOutcome::Failed { .. } => (|figures| &mut figures.failed, true),
         RunOutcome::Retry { .. } => (|figures| &mut figures.retried, false),
         RunOutcome::Snoozed { .. } => (|figures| &mut figures.snoozed, false),
-        RunOutcome::Released | RunOutcome::Interrupted { .. } | RunOutcome::Discarded | RunOutcome::TakenBack => return,
+        // Spends no attempt, so that charts know nothing of it.
+        RunOutcome::Released | RunOutcome::Interrupted { .. } => return totals.of(attempt.route).released += 1,
+        RunOutcome::Discarded | RunOutcome::TakenBack => return,
     };
     let is_first_try = attempt.retries == 0 && matches!(attempt.outcome, RunOutcome::Completed { .. });
     let Some(figures) = waiting.figures(attempt.ended_at, attempt.route) else {
@@ -130,12 +140,19 @@ fn add_attempt(waiting: &mut Waiting, attempt: &EndedAttempt<'_>) {
     figures.lateness.record(attempt.started_at - attempt.due);
 }
 
-/// Figures that wait for the store.
+/// What was counted since the process began: what waits, and in the totals what does not.
+#[derive(Default)]
+struct State {
+    waiting: Waiting,
+    totals: FigureTotals,
+}
+
+/// Figures of this process.
 #[derive(Default)]
 pub struct FigureCounts {
     /// Nothing is counted.
     is_off: bool,
-    waiting: Mutex<Waiting>,
+    state: Mutex<State>,
 }
 
 impl FigureCounts {
@@ -154,8 +171,8 @@ impl FigureCounts {
         !self.is_off
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts jobs that were made by dispatches at `now`. `true`: something has waited for so long that nobody seems to hand it over
@@ -174,7 +191,8 @@ impl FigureCounts {
                 None => runs.push((route, 1)),
             }
         }
-        let mut waiting = self.waiting();
+        let mut state = self.state();
+        let waiting = &mut state.waiting;
         for (route, count) in runs {
             let minute = waiting.minute(now);
             *waiting.dispatches.entry((minute, Arc::clone(route))).or_default() += count;
@@ -187,9 +205,9 @@ impl FigureCounts {
         if self.is_off {
             return;
         }
-        let mut waiting = self.waiting();
+        let mut state = self.state();
         for attempt in attempts {
-            add_attempt(&mut waiting, &attempt);
+            add_attempt(&mut state, &attempt);
         }
     }
 
@@ -198,7 +216,8 @@ impl FigureCounts {
         if self.is_off {
             return;
         }
-        let mut waiting = self.waiting();
+        let mut state = self.state();
+        let waiting = &mut state.waiting;
         for (route, has_failed) in crashed {
             if let Some(figures) = waiting.figures(now, *route) {
                 figures.crashed += 1;
@@ -210,46 +229,75 @@ impl FigureCounts {
     /// Routes whose numbers are needed to hand over what waits.
     #[must_use]
     pub fn dispatched_routes(&self) -> Vec<Arc<Route>> {
-        let waiting = self.waiting();
-        waiting.dispatches.keys().map(|(_, route)| Arc::clone(route)).collect()
+        let state = self.state();
+        let dispatches = state.waiting.dispatches.keys();
+        dispatches.map(|(_, route)| Arc::clone(route)).collect()
     }
 
-    /// Takes what waits. Dispatches to routes without a number stay.
+    /// Takes what waits, and adds it to the totals. Dispatches to routes without a number stay.
     #[must_use]
     pub fn take(&self, numbers: &HashMap<Arc<Route>, RouteId>) -> Vec<RouteFigures> {
-        let waiting = std::mem::take(&mut *self.waiting());
-        let mut taken: HashMap<Place, Figures> = waiting.attempts.into_iter().collect();
-        let (mut unknown, mut since) = (HashMap::new(), None);
-        for ((minute, route), count) in waiting.dispatches {
+        let mut state = self.state();
+        let State { waiting, totals } = &mut *state;
+        let mut taken = std::mem::take(waiting);
+        for ((minute, route), count) in std::mem::take(&mut taken.dispatches) {
             match numbers.get(&route) {
-                Some(number) => taken.entry((minute, *number)).or_default().dispatched += count,
+                Some(number) => {
+                    if let Some(figures) = taken.at((minute, *number)) {
+                        figures.dispatched += count;
+                    }
+                }
                 None => {
-                    since = Some(minute);
-                    unknown.insert((minute, route), count);
+                    waiting.newest = taken.newest;
+                    waiting.since = Some(waiting.since.map_or(minute, |since| since.min(minute)));
+                    waiting.dispatches.insert((minute, route), count);
                 }
             }
         }
-        if since.is_some() {
-            let mut now_waiting = self.waiting();
-            for (key, count) in unknown {
-                *now_waiting.dispatches.entry(key).or_default() += count;
-            }
-            now_waiting.since = now_waiting.since.or(since);
+        for ((_, route), figures) in &taken.attempts {
+            totals.of(*route).figures.add(figures);
         }
-        taken
-            .into_iter()
+        let minutes = taken.attempts.into_iter();
+        minutes
             .map(|((at, route), figures)| RouteFigures { at, route, figures })
             .collect()
     }
 
     /// Puts back what the store did not take.
     pub fn put_back(&self, minutes: Vec<RouteFigures>) {
-        let mut waiting = self.waiting();
+        let mut state = self.state();
+        let State { waiting, totals } = &mut *state;
         for RouteFigures { at, route, figures } in minutes {
             if let Some(known) = waiting.figures(at, route) {
                 known.add(&figures);
+                totals.of(route).figures.remove(&figures);
             }
         }
+    }
+
+    /// All that was counted since the process began, without dispatches to routes without a number. Of what it tells, nothing ever
+    /// becomes less.
+    #[must_use]
+    pub fn totals(&self, numbers: &HashMap<Arc<Route>, RouteId>) -> FigureTotals {
+        let mut state = self.state();
+        let State { waiting, totals } = &mut *state;
+        let dispatches = waiting.dispatches.iter();
+        let dispatches: Vec<(RouteId, u64)> = dispatches
+            .filter_map(|((_, route), count)| Some((*numbers.get(route)?, *count)))
+            .collect();
+        // In the totals themselves, so that each route has the same place among them from now on.
+        let attempts = waiting.attempts.iter().map(|((_, route), _)| *route);
+        for route in attempts.chain(dispatches.iter().map(|(route, _)| *route)) {
+            totals.of(route);
+        }
+        let mut all = totals.clone();
+        for ((_, route), figures) in &waiting.attempts {
+            all.of(*route).figures.add(figures);
+        }
+        for (route, count) in dispatches {
+            all.of(route).figures.dispatched += count;
+        }
+        all
     }
 }
 
@@ -342,6 +390,44 @@ mod tests {
         assert_eq!(taken.len(), MAX_WAITING);
         let total: u64 = taken.iter().map(|minute| minute.figures.completed).sum();
         assert_eq!(total, MAX_WAITING as u64 + 100);
+    }
+
+    #[test]
+    fn totals_are_the_same_whatever_became_of_what_was_handed_over() {
+        let counts = FigureCounts::default();
+        let (known, unknown) = (route("known"), route("unknown"));
+        let (completed, released) = (RunOutcome::Completed { result: None }, RunOutcome::Released);
+        let numbers = HashMap::from([(Arc::clone(&known), RouteId::new(7))]);
+        let told = || {
+            let totals = counts.totals(&numbers);
+            let told = totals.by_route().map(|(route, total)| {
+                let figures = &total.figures;
+                let times = (figures.duration.len(), figures.duration.sum());
+                (
+                    route.get(),
+                    figures.dispatched,
+                    figures.completed,
+                    total.released,
+                    times,
+                )
+            });
+            told.collect::<Vec<_>>()
+        };
+        let _ = counts.count_dispatches(MINUTE, [&known, &unknown, &known].into_iter());
+        counts.count_attempts([attempt(&completed, MINUTE), attempt(&released, MINUTE)]);
+        let expected = [(1, 0, 1, 1, (1, 20)), (7, 2, 0, 0, (0, 0))];
+        // The first route is the first that was released or told.
+        assert_eq!(told(), expected);
+        let taken = counts.take(&numbers);
+        assert_eq!(told(), expected);
+        counts.put_back(taken);
+        assert_eq!(told(), expected);
+        let taken = counts.take(&numbers);
+        assert_eq!((taken.len(), told().as_slice()), (2, expected.as_slice()));
+        // Counted anew and in another minute, it adds up.
+        counts.count_attempts([attempt(&completed, 2 * MINUTE)]);
+        assert_eq!(told(), [(1, 0, 2, 1, (2, 40)), (7, 2, 0, 0, (0, 0))]);
+        assert_eq!(counts.dispatched_routes().len(), 1);
     }
 
     #[test]

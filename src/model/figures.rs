@@ -70,6 +70,35 @@ impl Histogram {
         self.bins.is_sorted_by(|(one, _), (next, _)| one < next)
     }
 
+    /// How many times were shorter than so many ms, of which each is one that a bin ends at.
+    #[must_use]
+    pub fn shorter_than(&self, bounds: &[u64]) -> Vec<u64> {
+        let below = |bound: &u64| {
+            let bins = self.bins.iter().filter(|(bin, _)| bounds_of(*bin).1 <= *bound);
+            bins.fold(0, |total: u64, (_, count)| total.saturating_add(*count))
+        };
+        bounds.iter().map(below).collect()
+    }
+
+    /// All times together, ms.
+    #[must_use]
+    pub fn sum(&self) -> u64 {
+        self.sum
+    }
+
+    /// Takes away what was added. The longest time stays.
+    fn remove(&mut self, other: &Self) {
+        for (bin, count) in &other.bins {
+            if let Ok(at) = self.bins.binary_search_by_key(bin, |(known, _)| *known)
+                && let Some((_, known)) = self.bins.get_mut(at)
+            {
+                *known = known.saturating_sub(*count);
+            }
+        }
+        self.bins.retain(|(_, count)| *count > 0);
+        self.sum = self.sum.saturating_sub(other.sum);
+    }
+
     fn add(&mut self, other: &Self) {
         for (bin, count) in &other.bins {
             self.count(*bin, *count);
@@ -198,9 +227,9 @@ impl Figures {
         };
     }
 
-    /// Adds what another process or another span has counted.
-    pub fn add(&mut self, other: &Self) {
-        let counters = [
+    /// Each counter, with the count of others.
+    fn counters_with(&mut self, other: &Self) -> [(&mut u64, u64); 8] {
+        [
             (&mut self.dispatched, other.dispatched),
             (&mut self.completed, other.completed),
             (&mut self.first_try, other.first_try),
@@ -209,12 +238,25 @@ impl Figures {
             (&mut self.retried, other.retried),
             (&mut self.snoozed, other.snoozed),
             (&mut self.crashed, other.crashed),
-        ];
-        for (counter, count) in counters {
+        ]
+    }
+
+    /// Adds what another process or another span has counted.
+    pub fn add(&mut self, other: &Self) {
+        for (counter, count) in self.counters_with(other) {
             *counter = counter.saturating_add(count);
         }
         self.duration.add(&other.duration);
         self.lateness.add(&other.lateness);
+    }
+
+    /// Takes away what was [added](Self::add); the longest times stay.
+    pub fn remove(&mut self, other: &Self) {
+        for (counter, count) in self.counters_with(other) {
+            *counter = counter.saturating_sub(count);
+        }
+        self.duration.remove(&other.duration);
+        self.lateness.remove(&other.lateness);
     }
 }
 
@@ -257,6 +299,31 @@ mod tests {
         assert_eq!((histogram.len(), histogram.max()), (10_000, 99_980));
         let mean = times.iter().sum::<i64>() as f64 / 10_000.0;
         assert!((histogram.mean() - mean).abs() < 1e-9);
+    }
+
+    #[test]
+    fn times_below_bounds_are_counted_exactly_where_bins_end() {
+        let mut histogram = Histogram::default();
+        for ms in [0, 3, 4, 7, 8, 1_023, 1_024, i64::MAX] {
+            histogram.record(ms);
+        }
+        assert_eq!(histogram.shorter_than(&[4, 8, 1_024, 2_048]), [2, 4, 6, 7]);
+        assert_eq!(histogram.len(), 8);
+    }
+
+    #[test]
+    fn what_was_added_can_be_taken_away() {
+        let (mut all, mut part) = (Figures::default(), Figures::default());
+        for (figures, ms) in [(&mut all, 5), (&mut part, 900)] {
+            figures.completed = 2;
+            figures.duration.record(ms);
+        }
+        let before = all.clone();
+        all.add(&part);
+        assert_eq!((all.completed, all.duration.len(), all.duration.sum()), (4, 2, 905));
+        all.remove(&part);
+        assert_eq!((all.completed, all.duration.shorter_than(&[8])), (2, vec![1]));
+        assert_eq!((all.duration.len(), all.duration.sum()), (1, before.duration.sum()));
     }
 
     #[test]

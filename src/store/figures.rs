@@ -1,6 +1,6 @@
 //! Figures over time, by minute and by hour.
 
-use super::{RouteId, Stats};
+use super::{RouteId, Stats, TransactionCounts};
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::Figures;
@@ -84,6 +84,15 @@ impl FigureSums {
     }
 }
 
+/// Lengths of a store's files, bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileSizes {
+    /// Of the file.
+    pub file: u64,
+    /// Of its write-ahead log.
+    pub log: u64,
+}
+
 /// Adds rows up as they are stored, one after the other.
 #[derive(Default)]
 pub(super) struct FigureAdder {
@@ -118,7 +127,8 @@ pub(super) fn to_text(figures: &Figures) -> String {
     serde_json::to_string(figures).unwrap_or_default()
 }
 
-/// Keeps figures over time. They are statistics: what a call that failed has written is not known.
+/// Keeps figures over time, and tells those of the store itself. They are statistics: what a call that failed has written is not
+/// known.
 #[async_trait]
 pub trait FigureStore {
     /// Numbers by route, as they are now, in the order of the routes; those that never had a job are not among them.
@@ -132,6 +142,14 @@ pub trait FigureStore {
 
     /// Deletes minutes and hours that began before these instants, a bounded number; returns how many.
     async fn sweep_figures(&self, minutes_before: Millis, hours_before: Millis) -> Result<usize>;
+
+    /// What this process's transactions are counted by.
+    fn transactions(&self) -> &TransactionCounts;
+
+    /// How long the store's files are; `None`: it is not in a file.
+    async fn file_sizes(&self) -> Result<Option<FileSizes>> {
+        Ok(None)
+    }
 }
 
 /// A row by its span, the beginning of that, and its route.

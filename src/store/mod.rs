@@ -64,6 +64,7 @@ pub mod sealed;
 pub mod sqlite;
 mod step;
 mod text;
+mod transactions;
 pub mod transfer;
 mod webhook;
 
@@ -75,7 +76,7 @@ pub use claim::{
 };
 pub use dispatch::{InsertParams, Inserted, JobSummary, ReplaceSeries, Statement, begin_anew};
 pub use entry::{Entry, EntryKey, EntryKind};
-pub use figures::{FigureQuery, FigureSpan, FigureStore, FigureSums, RouteFigures};
+pub use figures::{FigureQuery, FigureSpan, FigureStore, FigureSums, FileSizes, RouteFigures};
 pub use health::{
     CountedJobs, DEFAULT_LOOK, FileFacts, Integrity, LongTransaction, ServerFacts, StoreHealth, StorePlace,
 };
@@ -98,6 +99,7 @@ pub use text::{
     MAX_TEXT_PAGE_BYTES, ResealPosition, Resealed, SEALING_MARK_INTERVAL, StoredText, TextColumn, TextKey, TextPage,
     TextQuery, TextReplacement, TextStore, sealing_mark,
 };
+pub use transactions::{BucketCounts, TransactionCounts};
 pub use webhook::{DeliveryReport, EventSeq, NewWebhook, RelayedEvent, StoredEvent, Webhook, WebhookSet, WebhookStore};
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::store::{InstanceId, Store};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
 /// The number the store knows this process by, while it has one.
@@ -19,6 +19,8 @@ pub struct InstanceRegistration {
     id: AtomicI64,
     /// The registration, and how often handlers had come or gone, when the store was last told of them.
     described: std::sync::Mutex<Option<(i64, u64)>>,
+    /// When it was last renewed, or made: from before the call, since the store may have written it at any time since.
+    renewed_at: std::sync::Mutex<Option<Instant>>,
     /// Whether it was given up for good, until somebody registers again. Held while that changes.
     given_up: Mutex<bool>,
 }
@@ -34,6 +36,7 @@ impl InstanceRegistration {
             lease_ms: i64::try_from(lease.as_millis()).unwrap_or(i64::MAX),
             id: AtomicI64::new(0),
             described: std::sync::Mutex::default(),
+            renewed_at: std::sync::Mutex::default(),
             given_up: Mutex::new(false),
         }
     }
@@ -70,7 +73,9 @@ impl InstanceRegistration {
 
     async fn take_new(&self) -> Result<()> {
         let slots = self.concurrency.saturating_add(self.routing.internal_concurrency());
+        let before = Instant::now();
         let id = self.store.register(self.lease_ms, slots).await?;
+        self.renewed(before);
         self.id.store(id.get(), Ordering::Release);
         Ok(())
     }
@@ -87,7 +92,23 @@ impl InstanceRegistration {
     /// # Errors
     /// What the store says.
     pub async fn renew(&self, id: InstanceId) -> Result<bool> {
-        self.store.renew(id, self.lease_ms).await
+        let before = Instant::now();
+        let renewed = self.store.renew(id, self.lease_ms).await?;
+        if renewed {
+            self.renewed(before);
+        }
+        Ok(renewed)
+    }
+
+    fn renewed(&self, at: Instant) {
+        *self.renewed_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
+    }
+
+    /// How long ago the lease was renewed, while there is one.
+    #[must_use]
+    pub fn renewed_ago(&self) -> Option<Duration> {
+        let renewed_at = *self.renewed_at.lock().unwrap_or_else(PoisonError::into_inner);
+        renewed_at.filter(|_| self.id().is_some()).map(|at| at.elapsed())
     }
 
     /// Tells the store what this process is, when that is not what it has been told.

@@ -103,11 +103,14 @@ pub(super) async fn apply(
     ];
     let (passed_over, versions): (Vec<JobSeq>, Vec<i64>) = params.passed_over.iter().copied().unzip();
     let series_params: [&dyn super::param::Param; 4] = [&params.now, &most_series, &passed_over, &versions];
+    let transactions = &session.connector().transactions;
+    let began = transactions.begin();
     let (found, series) = futures_util::future::try_join(
         session.query(CALL_CLAIM, &claim),
         session.query(SELECT_DUE_SERIES, &series_params),
     )
     .await?;
+    transactions.committed(began, 0);
     let (mut claimed, mut handed_back) = (Claimed::default(), Vec::new());
     let mut pages = 0;
     for row in &found {

@@ -37,6 +37,8 @@ pub(super) async fn apply(
     params: &CompleteParams,
     resent: bool,
 ) -> DbResult<(Vec<Completed>, Effects)> {
+    let transactions = &session.connector().transactions;
+    let began = transactions.begin();
     let mut completions: Vec<(usize, &Completion)> = params.completions.iter().enumerate().collect();
     // All code locks rows in the same order.
     completions.sort_unstable_by_key(|(_, completion)| (completion.job, completion.run));
@@ -72,6 +74,7 @@ pub(super) async fn apply(
     if resent {
         accept_resent_completions(session, params, &mut answers).await?;
     }
+    transactions.committed(began, answers.len());
     Ok((answers, after))
 }
 

@@ -13,7 +13,7 @@ use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::Figures;
 use crate::store::figures::{FigureAdder, MAX_ROWS_PER_TRANSACTION, RowKey, from_text, rows_of, to_text};
-use crate::store::{FigureQuery, FigureSpan, FigureStore, FigureSums, RouteFigures, RouteId, Stats};
+use crate::store::{FigureQuery, FigureSpan, FigureStore, FigureSums, RouteFigures, RouteId, Stats, TransactionCounts};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 
@@ -57,6 +57,10 @@ impl FigureStore for PostgresStore {
         Ok(with_session!(inner.general, WriteOptions::ENGINE, |session| sweep(
             session, before
         )))
+    }
+
+    fn transactions(&self) -> &TransactionCounts {
+        &self.inner.connector.transactions
     }
 }
 

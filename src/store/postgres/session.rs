@@ -6,6 +6,7 @@ use super::address::Address;
 use super::failure::{self, DbResult, Failure};
 use super::param::Param;
 use crate::error::{Error, ErrorCode, Result};
+use crate::store::TransactionCounts;
 use crate::tls;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -35,6 +36,8 @@ pub(super) struct Connector {
     /// Whether commits wait for the server's disk.
     synced: bool,
     tls: MakeRustlsConnect,
+    /// What transactions are counted by.
+    pub(super) transactions: TransactionCounts,
     /// Statements with the schema's name substituted.
     texts: Mutex<HashMap<&'static str, Arc<str>>>,
     /// The host that was connected to last.
@@ -76,6 +79,7 @@ impl Connector {
             address,
             synced,
             tls: MakeRustlsConnect::new(settings),
+            transactions: TransactionCounts::default(),
             texts: Mutex::default(),
             last_host: AtomicUsize::new(0),
             server_was_down: Mutex::default(),

@@ -224,10 +224,15 @@ async fn apply(
         .zip(numbers)
         .map(|((job, replaced), route)| RoutedJob::new(job, route, replaced))
         .collect();
+    let transactions = &session.connector().transactions;
+    let began = transactions.begin();
     let written = if together {
         insert::insert_all_or_nothing(session, &routed, now).await
     } else {
         insert::insert_each(session, &routed, now).await
     };
+    if written.is_ok() {
+        transactions.committed(began, routed.len());
+    }
     inner.routes.check(written)
 }

@@ -10,10 +10,10 @@ use crate::store::payload::{Field, Unreadable};
 use crate::store::{
     AddedRoutes, BulkChangeOutcome, Cancellation, Change, ChangeOutcome, ClaimParams, ClaimRef, Claimed,
     CompleteParams, Completed, DeliveryReport, Entry, EntryKey, EntryKind, FailedRun, FigureQuery, FigureStore,
-    FigureSums, History, HistoryPosition, InsertParams, Inserted, InstanceId, JobRecord, JobSeq, ListFilter, LogLine,
-    NewWebhook, Note, Page, RecoverParams, Recovered, RelayedEvent, Retention, RouteFigures, RouteId, RouteMark,
-    RunLocation, SeriesAdvance, SeriesSnapshot, Statement, Stats, Step, Store, StoredEvent, Token, Webhook, WebhookSet,
-    WebhookStore,
+    FigureSums, FileSizes, History, HistoryPosition, InsertParams, Inserted, InstanceId, JobRecord, JobSeq, ListFilter,
+    LogLine, NewWebhook, Note, Page, RecoverParams, Recovered, RelayedEvent, Retention, RouteFigures, RouteId,
+    RouteMark, RunLocation, SeriesAdvance, SeriesSnapshot, Statement, Stats, Step, Store, StoredEvent, Token,
+    TransactionCounts, Webhook, WebhookSet, WebhookStore,
 };
 use async_trait::async_trait;
 use std::path::Path;
@@ -393,5 +393,13 @@ impl FigureStore for SealedStore {
 
     async fn sweep_figures(&self, minutes_before: Millis, hours_before: Millis) -> Result<usize> {
         self.inner.sweep_figures(minutes_before, hours_before).await
+    }
+
+    fn transactions(&self) -> &TransactionCounts {
+        self.inner.transactions()
+    }
+
+    async fn file_sizes(&self) -> Result<Option<FileSizes>> {
+        self.inner.file_sizes().await
     }
 }

@@ -2,6 +2,8 @@
 
 use super::SqliteStore;
 use super::counters;
+use super::failure::file_error;
+use super::file_path::companion;
 use super::run_rows::rows;
 use super::tx::Tx;
 use super::write_operation::WriteOptions;
@@ -9,7 +11,9 @@ use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::Figures;
 use crate::store::figures::{FigureAdder, MAX_ROWS_PER_TRANSACTION, RowKey, from_text, rows_of, to_text};
-use crate::store::{FigureQuery, FigureSpan, FigureStore, FigureSums, RouteFigures, RouteId, Stats};
+use crate::store::{
+    FigureQuery, FigureSpan, FigureStore, FigureSums, FileSizes, RouteFigures, RouteId, Stats, TransactionCounts,
+};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::HashSet;
@@ -41,6 +45,23 @@ impl FigureStore for SqliteStore {
     async fn sweep_figures(&self, minutes_before: Millis, hours_before: Millis) -> Result<usize> {
         let before = [(FigureSpan::Minute, minutes_before), (FigureSpan::Hour, hours_before)];
         self.write(WriteOptions::alone(), move |tx| sweep(tx, before)).await
+    }
+
+    fn transactions(&self) -> &TransactionCounts {
+        &self.shared.transactions
+    }
+
+    async fn file_sizes(&self) -> Result<Option<FileSizes>> {
+        let Some(path) = self.readers.as_ref().map(|readers| readers.path().to_owned()) else {
+            return Ok(None);
+        };
+        // Not on the runtime's thread: the disk may take its time.
+        self.read(move |_| {
+            let file = std::fs::metadata(&path).map_err(|e| file_error("read the store", &path, e))?;
+            let log = std::fs::metadata(companion(&path, "-wal")).map_or(0, |log| log.len());
+            Ok(Some(FileSizes { file: file.len(), log }))
+        })
+        .await
     }
 }
 

@@ -45,6 +45,11 @@ impl Readers {
         }
     }
 
+    /// The file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Runs `run` on a snapshot, on a blocking thread.
     pub(super) async fn read<R, F>(self: &Arc<Self>, run: F) -> Result<R>
     where

@@ -1,5 +1,6 @@
 //! What the writer's thread and the store's callers share.
 
+use crate::store::TransactionCounts;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{Semaphore, watch};
@@ -14,6 +15,7 @@ pub(super) struct Shared {
     pub(super) closed: AtomicBool,
     pub(super) ended: watch::Sender<bool>,
     pub(super) write_permits: Semaphore,
+    pub(super) transactions: TransactionCounts,
 }
 
 /// Says that the writer's thread is over, however it came to that.
@@ -33,6 +35,7 @@ impl Shared {
             closed: AtomicBool::new(false),
             ended: watch::Sender::new(false),
             write_permits: Semaphore::new(MAX_QUEUED_WRITES),
+            transactions: TransactionCounts::default(),
         }
     }
 

@@ -32,7 +32,7 @@ const MAX_RECOVER_WAIT: Duration = Duration::from_secs(2);
 #[async_trait]
 impl Store for SqliteStore {
     async fn insert(&self, params: InsertParams) -> Result<Vec<Inserted>> {
-        let options = WriteOptions::synced(params.jobs.len());
+        let options = WriteOptions::synced(params.jobs.len()).of_jobs();
         self.write(options, move |tx| insert::apply(tx, &params)).await
     }
 
@@ -51,7 +51,7 @@ impl Store for SqliteStore {
     }
 
     async fn complete(&self, params: CompleteParams) -> Result<Vec<Completed>> {
-        let options = WriteOptions::plain(params.completions.len());
+        let options = WriteOptions::plain(params.completions.len()).of_jobs();
         self.write(options, move |tx| complete::apply(tx, &params)).await
     }
 

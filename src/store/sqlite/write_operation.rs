@@ -19,6 +19,8 @@ pub(super) struct WriteOptions {
     pub(super) alone: bool,
     /// Approximate number of rows it moves.
     pub(super) rows: usize,
+    /// How many dispatches or ends of attempts it is, for whoever counts those that were written together.
+    pub(super) jobs: usize,
 }
 
 impl WriteOptions {
@@ -29,6 +31,7 @@ impl WriteOptions {
             urgent: false,
             alone: false,
             rows: rows.max(1),
+            jobs: 0,
         }
     }
 
@@ -37,6 +40,14 @@ impl WriteOptions {
         Self {
             synced: true,
             ..Self::plain(rows)
+        }
+    }
+
+    /// The same for dispatches, or ends of attempts, as many as its rows.
+    pub(super) fn of_jobs(self) -> Self {
+        Self {
+            jobs: self.rows,
+            ..self
         }
     }
 

@@ -269,6 +269,7 @@ impl Writer {
             self.repair_log()?;
         }
         self.set_synchronous(synced)?;
+        let began = self.shared.transactions.begin();
         let _turn = self.fair_lock.as_ref().map(FairLock::acquire);
         let connection = &self.connection;
         connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
@@ -285,7 +286,7 @@ impl Writer {
         } = &mut self.state;
         let mut tx = Tx::new(connection, locks, routes, subscriptions, last_token, work_time);
         let started = Instant::now();
-        let mut applied = 0;
+        let (mut applied, mut jobs) = (0, 0);
         let alone = batch.iter().any(|operation| operation.options().alone);
         for operation in batch {
             if applied > 0 && started.elapsed() > MAX_BATCH_TIME {
@@ -293,12 +294,14 @@ impl Writer {
             }
             operation.apply(&mut tx)?;
             applied += 1;
+            jobs += operation.options().jobs;
         }
         if !alone {
             tx.add_work_time(started.elapsed());
         }
         let effects = tx.finish()?;
         connection.prepare_cached("COMMIT")?.execute([])?;
+        self.shared.transactions.committed(began, jobs);
         self.state.schema.committed(connection);
         Ok((applied, effects))
     }
