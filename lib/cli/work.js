@@ -6,6 +6,7 @@ const { EXIT } = require('./exit-codes.js');
 const { UsageError } = require('./failure.js');
 const { targetText, timeText } = require('./format.js');
 const { readHandlersFile } = require('./handlers-file.js');
+const { DEFAULT_HOST, serveMetrics } = require('./metrics-server.js');
 const { NAMESPACES } = require('./names.js');
 const { checkStore, loadConfig, noteLogger, storeLabel, storeName, storeOption } = require('./store.js');
 const { duration, integer, list } = require('./values.js');
@@ -90,11 +91,16 @@ async function work(context) {
   checkStore(store, true);
   const { Ductape } = require('../../index.js');
   const ductape = new Ductape({ ...options, ...storeOption(values, options) });
+  let metrics;
   try {
     const served = await register(ductape);
     if (served.length === 0 && options.resources === undefined) {
       throw new UsageError(`${file}: exports no handlers`, 'as in: exports.features = { resize: async (job) => {} }');
     }
+    const { 'metrics-port': port, 'metrics-host': host } = values;
+    // Before anything runs: who counts on being watched does not want to run unwatched.
+    if (port !== undefined) metrics = await serveMetrics(ductape, port, host);
+    if (metrics && !out.isJson) out.note(`metrics at ${metrics.url}`);
     if (!values.quiet) tellEvents(ductape.jobs, out);
     if (values.drain) {
       const done = await ductape.drain(values.timeout === undefined ? undefined : { timeout: values.timeout });
@@ -116,6 +122,7 @@ async function work(context) {
     return await stopped;
   } finally {
     await ductape.close();
+    metrics?.end();
   }
 }
 
@@ -168,12 +175,24 @@ module.exports = {
       read: duration,
       about: 'how long handlers may finish; default 10s',
     },
+    'metrics-port': {
+      type: 'string',
+      value: 'N',
+      read: integer(0, 65_535),
+      about: 'serves GET /metrics there, for Prometheus; 0: any free port',
+    },
+    'metrics-host': {
+      type: 'string',
+      value: 'ADDRESS',
+      about: `with --metrics-port: listens there; default ${DEFAULT_HOST}`,
+    },
     quiet: { type: 'boolean', about: "does not tell of each run's end" },
   },
   examples: [
     'ductape work handlers.js --concurrency 20',
     'ductape work handlers.mjs --watch',
     'ductape work handlers.js --drain --timeout 50s',
+    'ductape work handlers.js --metrics-port 9464',
   ],
   ownsSignals: true,
   async run(context) {
@@ -181,6 +200,8 @@ module.exports = {
     if (values.watch && values.drain) throw new UsageError('--watch and --drain exclude each other');
     if (values.timeout !== undefined && !values.drain)
       throw new UsageError('--timeout: needs --drain', 'see also --close-timeout');
+    if (values['metrics-host'] !== undefined && values['metrics-port'] === undefined)
+      throw new UsageError('--metrics-host: needs --metrics-port');
     const code = await (values.watch ? watch(positionals[0], context) : work(context));
     // A handler that does not end must not keep the process.
     endWith(code);
