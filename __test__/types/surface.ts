@@ -1,5 +1,7 @@
 // What the package exports and how its parts are typed, beyond the documented interfaces.
 import Default, {
+  type DashboardHandler,
+  type DashboardNodeRequest,
   type ActionDispatchInputs,
   type DBActionDispatchInputs,
   type DBOperationDispatchInputs,
@@ -248,4 +250,20 @@ export async function documentedForms(ductape: Ductape, order: Order): Promise<I
   await ductape.jobs.preview('0 2 * * *', { from: at });
   await ductape.jobs.pauseMany({});
   return [await ductape.jobs.pause('a'), await ductape.jobs.resume('a'), await ductape.jobs.cancel('a')];
+}
+
+/** One handler for all servers: what it gives depends on how it is called. */
+export async function dashboards(
+  ductape: Ductape,
+  request: Request,
+  node: DashboardNodeRequest & { user?: string },
+): Promise<Response> {
+  const dashboard: DashboardHandler = ductape.dashboard({
+    authorize: async (asked: typeof node) => asked.user !== undefined && { user: asked.user, readOnly: true },
+    basePath: '/admin/jobs',
+    redact: ['input.password'],
+  });
+  const onNode: Promise<void> = dashboard(node, { writeHead: () => undefined, end: () => undefined });
+  await onNode;
+  return dashboard(request);
 }

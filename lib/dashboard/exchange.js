@@ -83,7 +83,8 @@ function nodeRequest(request, given, parsed) {
     header: (name) => headerOf(request.headers[name]),
     headerNames: () => Object.keys(request.headers),
     peer: request.socket?.remoteAddress,
-    host: request.headers.host,
+    // HTTP/2 has it under another name.
+    host: request.headers.host ?? request.headers[':authority'],
     isSecure: request.socket?.encrypted === true,
     readBody: (max) => readNodeBody(request, parsed, max),
   };
@@ -122,7 +123,7 @@ function nodeSink(response) {
       response.flush?.();
       return hasRoom;
     },
-    isFull: () => response.writableNeedDrain,
+    isFull: () => (response.writableNeedDrain ?? response.stream?.writableNeedDrain) === true,
     end: () => response.end(),
     destroy: () => response.destroy(),
     onClose: (closed) => response.once('close', closed),
