@@ -1,9 +1,10 @@
 // Who is let in to the dashboard and what they may do: every route, by every kind of user, on each kind of store.
 import { randomBytes } from 'node:crypto';
+import pg from 'pg';
 import { describe, expect, it } from 'vitest';
 import { type Answer, type Asked, ask, byHeader, listen, serve, signIn } from './support/dashboard.js';
 import { create, job, nextTurn, recordingLogger, rejection, problemPaths } from './support/instances.js';
-import { sharedStores } from './support/stores.js';
+import { postgresStore, server, sharedStores } from './support/stores.js';
 
 const reading = [
   '/',
@@ -26,7 +27,7 @@ const reading = [
   '/api/live',
   '/metrics',
 ];
-const changing: [string, string, unknown][] = [
+const changing: [string, string, Record<string, unknown>][] = [
   ['POST', '/api/jobs/ticks-1/pause', {}],
   ['POST', '/api/jobs/ticks-1/resume', {}],
   ['POST', '/api/jobs/ticks-1/run-now', {}],
@@ -164,6 +165,23 @@ describe.each(sharedStores)('a dashboard of $kind', ({ unavailable, make }) => {
     expect(await jobsOf(ductape)).toBe(before);
     expect((await ann.get('/api/audit')).json.entries).toEqual([]);
     expect((await send({ origin: `http://${host}`, 'sec-fetch-site': 'same-origin' })).status).toBe(200);
+  });
+});
+
+describe('a change that cannot be written down', () => {
+  it.skipIf(!server)('is not made', async () => {
+    const { store, schema } = await postgresStore();
+    const ductape = await filled(store);
+    const ann = await signIn(await serve(ductape, { authorize: byHeader }), { 'x-user': 'ann' });
+    const before = await jobsOf(ductape);
+    const client = new pg.Client({ connectionString: server });
+    await client.connect();
+    await client.query(`DROP TABLE "${schema}".audit`);
+    await client.end();
+    for (const [method, path, body] of changing.filter(([, , { dry_run: isDry }]) => !isDry)) {
+      expect([path, (await ann.post(path, body, {}, method)).status]).toEqual([path, 503]);
+    }
+    expect(await jobsOf(ductape)).toBe(before);
   });
 });
 

@@ -33,6 +33,106 @@ const hidden = [
 ];
 const shown = ['order-1', 'holder-1', 'not-pin', 'done-1'];
 
+describe('redact', () => {
+  const asked = async (redact: string[]) => {
+    const ductape = create({ logger: recordingLogger() });
+    ductape.features.define('breaks', (job) => {
+      job.log('log-1');
+      throw Object.assign(new Error('why-1', { cause: new Error('cause-1') }), { code: 'CODE-1' });
+    });
+    const input = JSON.parse('{"a":{"__proto__":{"b":1},"c":[{"d":2},3]},"e":"f"}');
+    await ductape.features.dispatch(job('breaks', { job_id: 'job-1', input, retries: 0 }));
+    await ductape.drain();
+    const {
+      job: found,
+      logs,
+      explanation,
+      history,
+    } = (await ask(await serve(ductape, { redact }), '/api/jobs/job-1')).json;
+    return { found, logs, explanation, history, input: JSON.stringify(found.input) };
+  };
+
+  it.each([
+    ['input', '"[redacted]"'],
+    ['input.*', '{"a":"[redacted]","e":"[redacted]"}'],
+    ['input.a', '{"a":"[redacted]","e":"f"}'],
+    ['input.a.c.0', '{"a":{"__proto__":{"b":1},"c":["[redacted]",3]},"e":"f"}'],
+    ['input.a.c.*.d', '{"a":{"__proto__":{"b":1},"c":[{"d":"[redacted]"},3]},"e":"f"}'],
+    ['input.a.__proto__.b', '{"a":{"__proto__":{"b":"[redacted]"},"c":[{"d":2},3]},"e":"f"}'],
+    ['input.**.d', '{"a":{"__proto__":{"b":1},"c":[{"d":"[redacted]"},3]},"e":"f"}'],
+    ['*.**.b', '{"a":{"__proto__":{"b":"[redacted]"},"c":[{"d":2},3]},"e":"f"}'],
+    ['input.x.y', '{"a":{"__proto__":{"b":1},"c":[{"d":2},3]},"e":"f"}'],
+    ['result.a', '{"a":{"__proto__":{"b":1},"c":[{"d":2},3]},"e":"f"}'],
+  ])('takes out what %s names', async (path, expected) => {
+    expect((await asked([path])).input).toBe(expected);
+  });
+
+  it('keeps the form of errors and logs that go as a whole', async () => {
+    const { found, logs, history, explanation } = await asked(['error', 'logs']);
+    const hiddenError = { code: '[redacted]', message: '[redacted]' };
+    expect([found.error, found.last_error, history.executions[0].error]).toEqual([
+      hiddenError,
+      '[redacted]',
+      hiddenError,
+    ]);
+    expect(logs).toMatchObject([{ run: 1, message: '[redacted]' }]);
+    expect(JSON.stringify(explanation)).not.toContain('why-1');
+    const { found: other } = await asked(['error.cause']);
+    expect([other.error.cause, other.error.message]).toEqual(['[redacted]', 'why-1']);
+    const { found: third } = await asked(['error.message']);
+    expect([third.error.code, third.error.message, third.error.cause.message]).toEqual([
+      'CODE-1',
+      '[redacted]',
+      'cause-1',
+    ]);
+    expect(third.error.stack).toMatch(/^Error: \[redacted\]\n {4}at /);
+  });
+});
+
+describe('the page of recurring jobs', () => {
+  it('has the runs of the last day with how late they began, what was missed, and what comes', async () => {
+    const hour = 3_600_000;
+    const ductape = create({ clock: { manual: true, at: '2030-01-01T00:00:00Z' } });
+    let breaks = false;
+    ductape.features.define('ticks', () => {
+      if (breaks) throw new Error('no luck');
+    });
+    const at = Date.parse('2030-01-01T01:00:00Z');
+    await ductape.features.dispatch(job('ticks', { job_id: 'hourly', schedule: { every: hour, start_at: at } }));
+    await ductape.features.dispatch(job('ticks', { job_id: 'nightly', schedule: { cron: '0 3 * * *' } }));
+    await ductape.features.dispatch(job('ticks', { job_id: 'often', schedule: { cron: '* * * * *' } }));
+    await ductape.start({ signals: false });
+    await ductape.clock.advance(30 * hour);
+    await ductape.jobs.pause('hourly');
+    await ductape.clock.advance(3 * hour);
+    await ductape.jobs.resume('hourly');
+    breaks = true;
+    await ductape.clock.advance(hour + hour / 2);
+    await ductape.jobs.runNow('nightly');
+    await ductape.clock.advance(1);
+    const { jobs } = (await ask(await serve(ductape), '/api/recurring')).json;
+    const row = (id: string) => jobs.find((each: { job: IJob }) => each.job.id === id);
+    const now = ductape.clock.now();
+    const hourly = row('hourly');
+    expect(hourly.past).toHaveLength(21);
+    for (const run of hourly.past)
+      expect([run.late_ms, run.at % hour, run.at >= now - 24 * hour]).toEqual([0, 0, true]);
+    expect(hourly.past.at(-1).status).toBe('failed');
+    expect(hourly.gaps).toMatchObject([{ count: 3, reason: 'paused' }]);
+    expect([hourly.next.length, hourly.next[0]]).toEqual([24, Date.parse('2030-01-02T11:00:00Z')]);
+    const nightly = row('nightly').past;
+    expect(
+      nightly.map(({ at, late_ms: late }: { at: number; late_ms?: number }) => [new Date(at).toISOString(), late]),
+    ).toEqual([
+      ['2030-01-02T03:00:00.000Z', 0],
+      ['2030-01-02T10:30:00.000Z', undefined],
+    ]);
+    const often = row('often').past;
+    expect([often.length, often.every((run: { late_ms: number }) => run.late_ms === 0)]).toEqual([200, true]);
+    await ductape.close();
+  });
+});
+
 describe.each(sharedStores)('a dashboard of $kind', ({ unavailable, make }) => {
   it.skipIf(unavailable)('lets nothing leave that is redacted, on any way', async () => {
     const ductape = create({ store: await make(), logger: recordingLogger() });

@@ -11,22 +11,31 @@ const HISTORY_ATTEMPTS = 50;
 const NEXT_TIMES = 5;
 /** Longer results of attempts are left out of a history: there may be many. */
 const MAX_RESULT_CHARS = 16 * 1024;
-/** Conditions that `getStats` counts by, exactly and at once. */
-const COUNTED = new Set(['status', 'product', 'env', 'namespace']);
+/** Of a message or of progress in a list. */
+const MAX_ROW_CHARS = 1_000;
+/** Conditions that counters know of, so that they count exactly and at once. */
+const COUNTED = new Set(['status', 'product', 'env', 'namespace', 'target']);
+/** As many targets `jobs.targets` tells at most. */
+const MAX_TARGETS = 1_000;
 
-/** A job as a row of a list. */
+/** A job as a row of a list: without what may be long. */
 function rowOf(job, redaction) {
-  const { input: _input, result: _result, ...row } = redaction.job(job);
+  const { input: _input, result: _result, error, last_error: lastError, progress, ...row } = redaction.job(job);
+  const short = (text) => String(text).slice(0, MAX_ROW_CHARS);
+  if (lastError !== undefined) row.last_error = short(lastError);
+  if (error !== undefined) row.error = { code: short(error.code ?? 'Error'), message: short(error.message ?? error) };
+  if (progress !== undefined && JSON.stringify(progress).length <= MAX_ROW_CHARS) row.progress = progress;
   return row;
 }
 
 /** `{ count, exact }` of the jobs that match: from the counters where they know, else to 10,000 exactly. */
 async function countOf(jobs, filter) {
   const { status, ...others } = filter;
-  if (Object.keys(others).every((name) => COUNTED.has(name))) {
-    const stats = await jobs.getStats(others);
-    const count = status === undefined ? stats.total : status.reduce((sum, each) => sum + stats[each], 0);
-    return { count, exact: true };
+  if (Object.keys(filter).every((name) => COUNTED.has(name))) {
+    const counts = others.target ? await jobs.targets(others) : [await jobs.getStats(others)];
+    const states = status ?? ['total'];
+    const count = counts.reduce((sum, each) => sum + states.reduce((part, state) => part + each[state], 0), 0);
+    if (counts.length < MAX_TARGETS) return { count, exact: true };
   }
   const { total, total_exact: exact } = await jobs.list({ ...filter, limit: 1, count: true });
   return { count: total, exact };

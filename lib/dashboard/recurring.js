@@ -7,25 +7,39 @@ const { nextTimesOf, rowOf } = require('./job-pages.js');
 const DAY_MS = 86_400_000;
 const DEFAULT_JOBS = 25;
 const MAX_JOBS = 50;
-/** Attempts and times of one job that are looked at. */
+/** Attempts and times to come of one job that are looked at. */
 const MAX_ATTEMPTS = 200;
 const MAX_TIMES = 200;
+/** Times of the last day: mostly there are few; a cron has at most one a minute. */
+const FEW_TIMES = 50;
+const MAX_PAST_TIMES = 1_500;
 /** Histories hold results: so many are looked at together. */
 const AT_ONCE = 5;
 
-/** When its occurrences of the last day were due; as many as are looked at. */
-async function dueTimes({ jobs }, job, from, now) {
-  if (job.schedule === undefined) return [];
-  try {
-    const times = await jobs.preview({ ...job.schedule, limit: undefined }, { from, count: MAX_TIMES });
-    return times.filter((at) => at <= now);
-  } catch {
-    return [];
+/**
+ * The function that tells the last occurrence at or before a time of the last day; it gives `undefined` where there is none, or
+ * none is known.
+ */
+async function occurrencesOf({ jobs }, { schedule }, from, now) {
+  if (schedule === undefined) return () => undefined;
+  const { every, start_at: start } = schedule;
+  if (every !== undefined && typeof start === 'number') {
+    return (at) => (at < start ? undefined : at - ((at - start) % every));
   }
+  let times = [];
+  try {
+    for (const count of [FEW_TIMES, MAX_PAST_TIMES]) {
+      times = await jobs.preview({ ...schedule, limit: undefined }, { from, count });
+      if (times.length < count || times.at(-1) > now) break;
+    }
+  } catch {
+    // A schedule that this version cannot compute.
+  }
+  return (at) => times.findLast((each) => each <= at);
 }
 
-/** Runs of the last day, the oldest first, each as its last attempt ended, and how late its first one began. */
-function pastOf(executions, due, from) {
+/** Runs since then, the oldest first, each as its last attempt ended, and how late its first one began, as far as that is known. */
+function pastOf(executions, occurrenceAt, from) {
   const runs = new Map();
   for (const each of executions) {
     const at = each.started_at ?? each.completed_at;
@@ -36,23 +50,25 @@ function pastOf(executions, due, from) {
     else runs.set(each.number, { at, status: each.status });
   }
   const ordered = [...runs.values()].filter(({ at }) => at >= from).sort((a, b) => a.at - b.at);
-  let next = 0;
+  let taken;
   return ordered.map((run) => {
-    while (next + 1 < due.length && due[next + 1] <= run.at) next++;
-    const isDue = next < due.length && due[next] <= run.at;
-    return { ...run, late_ms: isDue ? run.at - due[next] : 0 };
+    const due = occurrenceAt(run.at);
+    // Another run of the same occurrence is one on request.
+    if (due === undefined || due === taken) return run;
+    taken = due;
+    return { ...run, late_ms: run.at - due };
   });
 }
 
 async function rowWithTimes(app, job, now) {
   const { jobs } = app.ductape;
   const from = now - DAY_MS;
-  const [history, due, next] = await Promise.all([
+  const [history, occurrenceAt, next] = await Promise.all([
     jobs.getHistory(job.id, { limit: MAX_ATTEMPTS }),
-    dueTimes(app.ductape, job, from, now),
+    occurrencesOf(app.ductape, job, from, now),
     nextTimesOf(app.ductape, job, { count: MAX_TIMES }),
   ]);
-  const past = pastOf(history.executions, due, from);
+  const past = pastOf(history.executions, occurrenceAt, from);
   if (job.status === 'running' && job.started_at !== undefined)
     past.push({ at: job.started_at, status: 'running', late_ms: Math.max(0, job.started_at - job.scheduled_at) });
   const gaps = [...history.missed, ...history.skipped].filter(({ to }) => to >= from).sort((a, b) => a.from - b.from);

@@ -108,6 +108,7 @@ class Redaction {
     if (rests.length === 0 || value === undefined) return value;
     const safe = without(value, rests);
     if (name !== 'error') return safe;
+    if (safe === REDACTED) return { code: REDACTED, message: REDACTED };
     // A stack begins with the message of its error.
     const messages = hiddenMessages(value, safe);
     return messages.length === 0 ? safe : withoutTexts(safe, messages);
@@ -115,7 +116,8 @@ class Redaction {
 
   /** The lines of a log: a text each. */
   logs(lines) {
-    return this.#rests.get('logs').length === 0 ? lines : this.part('logs', lines);
+    const safe = this.part('logs', lines);
+    return safe === REDACTED ? lines.map((line) => ({ ...line, message: REDACTED })) : safe;
   }
 
   /** A job as it may leave. Its `last_error` is the message of its error. */
@@ -131,8 +133,7 @@ class Redaction {
 
   /** The message of an error, where nothing else of it is known. */
   message(text) {
-    const error = this.part('error', { message: text });
-    return typeof error === 'string' ? error : error.message;
+    return this.part('error', { message: text }).message;
   }
 
   /** Text that the package has made of an error's message, without what may not leave of that. */
