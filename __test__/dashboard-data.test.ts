@@ -213,7 +213,9 @@ describe.each(sharedStores)('a dashboard of $kind', ({ unavailable, make }) => {
     expect([new Set(ids).size, second.next]).toEqual([25, undefined]);
     expect(await found('target.tag=even')).toMatchObject({ total: 13, total_exact: true });
     expect(await found('tag=t0&tag=all')).toMatchObject({ total: 9, total_exact: true });
-    expect((await found('status=queued&status=failed&recurring=false')).total).toBe(25);
+    expect((await found('status=queued&status=failed')).total).toBe(25);
+    expect((await found('recurring=true')).jobs).toEqual([]);
+    expect((await found('recurring=false&limit=200')).jobs).toHaveLength(25);
     expect((await found('status=failed,completed')).total).toBe(0);
     expect((await found(`from=${Date.now() + 60_000}`)).total).toBe(0);
     expect((await found('env=prd')).total).toBe(0);

@@ -55,7 +55,8 @@ async function listJobs({ app, query, request }) {
   }
   const [page, counted] = await Promise.all([
     rowsOf(app, filter, { cursor, limit }),
-    cursor === undefined ? countOf(jobs, filter) : undefined,
+    // To count recurring jobs, or those that are not, each job of the store is looked at.
+    cursor === undefined && filter.recurring === undefined ? countOf(jobs, filter) : undefined,
   ]);
   return { ...page, ...(counted && { total: counted.count, total_exact: counted.exact }) };
 }
