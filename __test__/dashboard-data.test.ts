@@ -293,6 +293,14 @@ describe.each(sharedStores)('a dashboard of $kind', ({ unavailable, make }) => {
       const works = (await get('/api/targets')).targets.find(({ target }: IJob) => target.tag === 'works');
       expect(works.concurrency).toBe(3);
     });
+    const plain = await ask(url, '/metrics');
+    expect([plain.status, plain.headers['content-type']]).toEqual([200, 'text/plain; version=0.0.4; charset=utf-8']);
+    expect(plain.text).toMatch(/^# (HELP|TYPE) ductape_/);
+    const open = await ask(url, '/metrics', { headers: { accept: 'application/openmetrics-text; version=1.0.0' } });
+    expect([open.headers['content-type']?.split(';')[0], open.text]).toEqual([
+      'application/openmetrics-text',
+      expect.stringMatching(/# EOF\n$/),
+    ]);
     const ann = await signIn(url);
     const { webhooks } = await get('/api/webhooks');
     expect(webhooks).toMatchObject([{ id: webhook, url: 'https://a.example/hook?key=***', secret: '****' }]);

@@ -1,8 +1,8 @@
 'use strict';
 // What a browser has to know first, and figures for programs.
 
+const { CONTENT_TYPES, formatFor } = require('../open-metrics.js');
 const { tokenCookie, tokenOf } = require('./access.js');
-const { Problem } = require('./problem.js');
 
 /** What kind of store it is. It never changes. */
 async function kindOf({ ductape, looks }) {
@@ -32,14 +32,11 @@ async function session({ app, query, request, user, base }) {
 }
 
 /** `GET /metrics` */
-async function metrics({ app, query }) {
+async function metrics({ app, query, request }) {
   query.done();
-  const { ductape } = app;
-  if (typeof ductape.metrics !== 'function') {
-    throw new Problem(404, 'NOT_FOUND', 'this version of the package writes no figures for programs');
-  }
-  const text = await ductape.metrics();
-  return { status: 200, headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }, body: text };
+  const format = formatFor(request.header('accept'));
+  const body = await app.ductape.metrics({ format });
+  return { status: 200, headers: { 'content-type': CONTENT_TYPES[format] }, body };
 }
 
 const jsonAnswer = (body, headers = {}) => ({
