@@ -290,6 +290,7 @@ describe('options', () => {
     [{ basePath: '/a/../b' }, 'options.basePath'],
     [{ basePath: '/a"b' }, 'options.basePath'],
     [{ basePath: '/a?b' }, 'options.basePath'],
+    [{ basePath: '/a;Domain=b' }, 'options.basePath'],
     [{ redact: 'input.password' }, 'options.redact'],
     [{ redact: ['password'] }, 'options.redact[0]'],
     [{ redact: ['input.ok', 'input..x'] }, 'options.redact[1]'],

@@ -371,6 +371,25 @@ describe.each(sharedStores)('a dashboard of $kind', ({ unavailable, make }) => {
     const gone = (await ann.post('/api/jobs/job-2/cancel', { reason: 'a mistake' })).json;
     expect(gone.job).toMatchObject({ status: 'cancelled', cancel_reason: 'a mistake' });
     expect((await ann.post(`/api/jobs/job-2/${gone.undo.action}`, gone.undo.body)).json.job.status).toBe('queued');
+    const series = { every: 3_600_000, start_at: Date.now() + 3_600_000 };
+    await ductape.features.dispatch(job('ticks', { job_id: 'series-1', schedule: { ...series, limit: 9 } }));
+    for (const [id, changes] of [
+      ['series-1', { cron: '0 3 * * *', tz: 'Europe/Lisbon', limit: 5 }],
+      ['series-1', { every: 60_000 }],
+      ['series-1', { spread: 1_000 }],
+      ['job-5', { start_at: Date.now() + 7_200_000 }],
+      ['job-6', { delay: 7_200_000 }],
+    ] as const) {
+      const before = await ductape.jobs.get(id);
+      const { undo, job: changed } = (await ann.post(`/api/jobs/${id}/reschedule`, { changes })).json;
+      expect(changed.schedule).not.toEqual(before.schedule);
+      const { status, text } = await ann.post(`/api/jobs/${id}/${undo.action}`, undo.body);
+      expect([changes, status, text]).toEqual([changes, 200, text]);
+      const after = await ductape.jobs.get(id);
+      // What was due before is due again, now.
+      if (id === 'series-1') expect(after.schedule).toEqual(before.schedule);
+      else expect(after.scheduled_at).toBeLessThanOrEqual(Date.now());
+    }
     const named = { action: 'delete', ids: ['job-3', 'job-4', 'job-4', 'none'] };
     expect((await ann.post('/api/bulk', named)).json).toEqual({ count: 2, exact: true });
     expect((await ann.post('/api/bulk', { action: 'resume', filter: { status: ['queued'] } })).json.count).toBe(0);

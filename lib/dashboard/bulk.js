@@ -127,7 +127,8 @@ async function changeMatching(jobs, action, filter, until) {
 async function changeBulk({ app, query, request, user }) {
   query.done();
   const body = membersOf(await readJson(request, MAX_BODY_BYTES), '', ['action', 'filter', 'ids', 'dry_run']);
-  const action = Object.hasOwn(ACTIONS, String(body.action)) ? ACTIONS[body.action] : undefined;
+  const isKnown = typeof body.action === 'string' && Object.hasOwn(ACTIONS, body.action);
+  const action = isKnown ? ACTIONS[body.action] : undefined;
   if (action === undefined) throw wrong('action', `must be one of ${Object.keys(ACTIONS).join(', ')}`);
   const isDry = body.dry_run ?? false;
   if (typeof isDry !== 'boolean') throw wrong('dry_run', 'must be true or false');

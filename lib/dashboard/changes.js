@@ -6,6 +6,12 @@ const { Problem, wrong } = require('./problem.js');
 
 const MAX_BODY_BYTES = 64 * 1024;
 
+/** What a change has added to a schedule, as members that take it away again. */
+function takenAway(changes, schedule) {
+  const added = Object.keys(changes).filter((name) => name !== 'delay' && !Object.hasOwn(schedule, name));
+  return Object.fromEntries(added.map((name) => [name, null]));
+}
+
 /** By action: members of the body, the change, and what takes it back, told by the job as it was. */
 const ACTIONS = {
   cancel: {
@@ -34,8 +40,10 @@ const ACTIONS = {
   reschedule: {
     members: ['changes'],
     make: (jobs, id, { changes }) => jobs.reschedule(id, changes),
-    undo: ({ recurring, scheduled_at: due }) =>
-      recurring ? undefined : { action: 'reschedule', body: { changes: { start_at: due } } },
+    undo: ({ schedule }, _now, { changes }) =>
+      schedule && typeof changes === 'object'
+        ? { action: 'reschedule', body: { changes: { ...takenAway(changes, schedule), ...schedule } } }
+        : undefined,
   },
   delete: { members: [], make: (jobs, id) => jobs.delete(id) },
 };
@@ -55,7 +63,7 @@ async function changeJob({ app, query, request, params: [id, name], user }) {
   await app.audit.add(user.name, name, { id, ...body });
   await action.make(jobs, id, body);
   if (name === 'delete') return {};
-  const undo = action.undo?.(before, clock.now());
+  const undo = action.undo?.(before, clock.now(), body);
   return { job: app.redaction.job(await jobs.get(id)), ...(undo && { undo }) };
 }
 

@@ -5,7 +5,8 @@
 const { Problem } = require('./problem.js');
 
 const ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i;
-const BASE_PATH = /^(?:\/[A-Za-z0-9._~%!$&'()*+,;=:@-]+)*$/;
+/** It gets into a cookie and the page: what means something there is left out. */
+const BASE_PATH = /^(?:\/[A-Za-z0-9._~%!$&()*+=:@-]+)*$/;
 
 /** Path and query of a target as the request line has it, or of a whole URL. */
 function splitTarget(target) {
