@@ -22,8 +22,8 @@ const loadParts = () => {
 
 class Ductape {
   #bridge;
-  /** Functions that end the streams of this instance's dashboards. */
-  #endings = [];
+  /** Dashboards that browsers listen to: they end with the instance. */
+  #streams = new Set();
   /** Measures the event loop from the first `metrics` on. */
   #eventLoop;
   /** The promise of `close`, once that was called. */
@@ -80,9 +80,7 @@ class Ductape {
   dashboard(options) {
     // Loaded with the first one: most programs have none.
     const { makeDashboard } = require('./lib/dashboard/handler.js');
-    const { dashboard, end } = makeDashboard(this, this.#bridge.inside, options);
-    this.#endings.push(end);
-    return dashboard;
+    return makeDashboard(this, { ...this.#bridge.inside, streams: this.#streams }, options);
   }
 
   metrics(options) {
@@ -108,7 +106,7 @@ class Ductape {
   }
 
   async #close(options) {
-    for (const end of this.#endings) end();
+    for (const stream of this.#streams) stream.end();
     let closed = true;
     try {
       await this.#bridge.call('close', { options });

@@ -100,8 +100,8 @@ function callOf(first, second) {
 }
 
 /**
- * The handler of a dashboard. `inside` is what it needs of the instance besides its public methods: `call`, `log`, `ended()`, and
- * `resources`, what the constructor was given.
+ * The handler of a dashboard. `inside` is what it needs of the instance besides its public methods: `call`, `log`, `ended()`,
+ * `streams`, a set of what is to be ended with it, and `resources`, what the constructor was given.
  */
 function makeDashboard(ductape, inside, given) {
   const options = readOptions(given);
@@ -123,7 +123,7 @@ function makeDashboard(ductape, inside, given) {
     writeNode(answer, how, response);
     return undefined;
   }
-  return { dashboard, end: () => app.live.end() };
+  return dashboard;
 }
 
 module.exports = { makeDashboard };

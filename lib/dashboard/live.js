@@ -110,6 +110,7 @@ class Live {
   }
 
   #begin() {
+    this.#app.inside.streams.add(this);
     this.#timer = setInterval(() => this.#sample(), SAMPLE_MS).unref();
     this.#comments = setInterval(() => this.#send(': \n\n'), COMMENT_MS).unref();
     this.#listen();
@@ -117,6 +118,7 @@ class Live {
   }
 
   #pause() {
+    this.#app.inside.streams.delete(this);
     clearInterval(this.#timer);
     clearInterval(this.#comments);
     this.#ignore();
