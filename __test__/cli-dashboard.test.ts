@@ -143,7 +143,7 @@ describe('demo', () => {
     const browser = await signInWith(url, await enter(url, path));
     await eventually(async () => {
       const { stats } = (await browser.get('/api/overview')).json;
-      for (const state of ['scheduled', 'running', 'completed', 'paused'])
+      for (const state of ['scheduled', 'running', 'queued', 'completed', 'failed', 'failing', 'paused'])
         expect([state, stats[state] > 0]).toEqual([state, true]);
       const { targets } = (await browser.get('/api/targets')).json;
       const namespaces = new Set(targets.map(({ namespace }: { namespace: string }) => namespace));

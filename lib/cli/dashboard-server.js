@@ -79,6 +79,11 @@ function guarded(dashboard, door, isExposed) {
       answer(response, 403, 'text/plain', 'only localhost, 127.0.0.1 and [::1] are served\n');
       return;
     }
+    // Browsers ask for it beside the page that goes on.
+    if (request.url === '/favicon.ico') {
+      answer(response, 204, 'text/plain', undefined);
+      return;
+    }
     const [, query] = /^\/\?(.*)$/.exec(request.url) ?? [];
     const key = query === undefined ? null : new URLSearchParams(query).get('key');
     if (key === null || request.method !== 'GET') {

@@ -34,12 +34,12 @@ async function importCustomers(job) {
 async function fulfilOrder(job) {
   const { order } = job.input;
   const reserved = await job.step('reserve stock', async () => {
-    await work(job, 100, 500);
+    await work(job, 300, 1_200);
     return { warehouse: pick(['Lyon', 'Porto', 'Gdansk']) };
   });
   job.log(`order ${order}: reserved in ${reserved.warehouse}`);
   await job.step('print label', async () => {
-    await work(job, 100, 400);
+    await work(job, 200, 900);
     if (fails(0.25)) throw failure('PRINTER_JAMMED', `the printer in ${reserved.warehouse} does not answer`);
     return { label: `L-${order}` };
   });
@@ -48,13 +48,19 @@ async function fulfilOrder(job) {
 
 async function charge(job) {
   await work(job, 80, 400);
-  if (fails(0.08)) throw failure('CARD_DECLINED', 'the bank declines the card');
+  if (job.input.body?.card === 'expired' || fails(0.08)) throw failure('CARD_DECLINED', 'the bank declines the card');
   if (fails(0.15)) {
     throw new Error('the payment server does not answer', {
       cause: failure('ETIMEDOUT', 'connect ETIMEDOUT 203.0.113.7:443'),
     });
   }
   return { charged: job.input.body?.amount };
+}
+
+async function checkCertificate(job) {
+  await work(job, 50, 200);
+  job.log('connects to shop.example.com:443');
+  throw failure('CERT_HAS_EXPIRED', 'the certificate of shop.example.com expired on 1 March');
 }
 
 async function syncStock(job) {
@@ -67,6 +73,7 @@ function registerHandlers({ actions, features, notifications, storage, events, d
   features.define('import-customers', importCustomers, { concurrency: 2 });
   features.define('fulfil-order', fulfilOrder, { concurrency: 4 });
   features.define('sync-stock', syncStock);
+  features.define('check-certificate', checkCertificate);
   features.define('heartbeat', () => ({ alive: true }));
   features.define('nightly-report', (job) => inParts(job, 3, 100, 300));
   features.define('weekly-digest', (job) => work(job, 100, 300));
@@ -157,7 +164,7 @@ const dispatchNext = (ductape) => pick(NEXT)(ductape);
 
 /** Jobs that are there from the beginning: recurring ones, one that takes long, one that nobody has a handler for. */
 async function dispatchFirst(ductape) {
-  const { features, databases, graphs, jobs } = ductape;
+  const { actions, features, databases, graphs, jobs } = ductape;
   const now = ductape.clock.now();
   await Promise.all([
     features.dispatch({
@@ -165,6 +172,12 @@ async function dispatchFirst(ductape) {
       job_id: 'import-customers',
       input: { file: 'customers.csv' },
       tags: ['import'],
+    }),
+    features.dispatch({
+      tag: 'check-certificate',
+      job_id: 'check-certificate',
+      input: {},
+      schedule: { every: 12_000 },
     }),
     features.dispatch({ tag: 'heartbeat', job_id: 'heartbeat', input: {}, schedule: { every: 10_000 } }),
     features.dispatch({
@@ -205,7 +218,7 @@ async function dispatchFirst(ductape) {
     }),
     features.dispatch({ tag: 'translate-catalogue', job_id: 'translate-catalogue', input: { to: 'pt' } }),
     features.dispatchMany(
-      Array.from({ length: 40 }, () => ({
+      Array.from({ length: 60 }, () => ({
         tag: 'fulfil-order',
         input: { order: orderOf() },
         tags: ['order'],
@@ -213,6 +226,16 @@ async function dispatchFirst(ductape) {
       })),
     ),
   ]);
+  await actions.dispatchMany(
+    Array.from({ length: 5 }, () => ({
+      app: 'payments',
+      event: 'charge',
+      input: { body: { order: orderOf(), amount: between(5, 300), card: 'expired' } },
+      tags: ['order', 'payment'],
+      priority: 10,
+      retries: 0,
+    })),
+  );
   await jobs.pause('weekly-digest');
   for (let at = 0; at < 20; at++) await dispatchNext(ductape);
 }

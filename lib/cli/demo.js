@@ -6,7 +6,7 @@ const { SERVER_OPTIONS } = require('./dashboard.js');
 const { registerHandlers, dispatchFirst, dispatchNext } = require('./demo-jobs.js');
 
 /** Between two jobs. */
-const NEXT_JOB_MS = 400;
+const NEXT_JOB_MS = 300;
 /** The memory that ended jobs take is bounded. */
 const KEPT = { count: 5_000 };
 
