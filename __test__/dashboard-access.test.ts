@@ -1,5 +1,6 @@
 // Who is let in to the dashboard and what they may do: every route, by every kind of user, on each kind of store.
 import { randomBytes } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import pg from 'pg';
 import { describe, expect, it } from 'vitest';
 import { type Answer, type Asked, ask, byHeader, listen, serve, signIn } from './support/dashboard.js';
@@ -252,13 +253,26 @@ describe('authorize', () => {
   it('lets nobody in when it throws, and tells the log alone why', async () => {
     const logger = recordingLogger();
     const authorize = async () => {
-      throw new Error('the directory is gone: ldap://secret');
+      // The code is one that the dashboard's own answers have a status for.
+      throw Object.assign(new Error('the directory is gone: ldap://secret'), { code: 'NOT_FOUND' });
     };
     const url = await serve(create({ logger }), { authorize });
     const { status, text } = await ask(url, '/api/jobs');
     expect([status, text]).toEqual([500, expect.not.stringContaining('ldap')]);
     await nextTurn();
     expect(logger.messagesAt('error')).toEqual([expect.stringContaining('ldap://secret')]);
+  });
+
+  it('may refuse by an error of the package', async () => {
+    const ductape = create({
+      resources: { products: [{ tag: 'shop', sessions: [{ tag: 'staff', secret: 'x'.repeat(32) }] }] },
+    });
+    const authorize = (request: IncomingMessage) =>
+      ductape.sessions.verify({ tag: 'staff', token: String(request.headers['x-token']) } as never).then(() => 'ann');
+    const { status, json } = await ask(await serve(ductape, { authorize }), '/api/jobs', {
+      headers: { 'x-token': 'a.b.c' },
+    });
+    expect([status, json.error.code]).toEqual([401, 'UNAUTHORIZED']);
   });
 
   it('cannot give a right that the option readOnly takes away', async () => {

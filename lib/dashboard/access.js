@@ -59,9 +59,22 @@ function userOf(given) {
   throw new TypeError('authorize: must give { user, readOnly }, a name, true, or nothing to refuse');
 }
 
+/** Codes of errors by which `authorize` refuses, as `ductape.sessions.verify` does. */
+const REFUSALS = new Set(['UNAUTHORIZED', 'FORBIDDEN']);
+
+/** What `authorize` says of a request. Why it failed is for the log alone, whatever code its error has. */
+async function askProgram(authorize, request) {
+  try {
+    return userOf(await authorize(request.given));
+  } catch (cause) {
+    if (REFUSALS.has(cause?.code)) return undefined;
+    throw new Error('`authorize` failed', { cause });
+  }
+}
+
 /** Who asks, and whether they may change anything. */
 async function identify(request, { authorize, readOnly }) {
-  const user = authorize ? userOf(await authorize(request.given)) : loopbackUser(request);
+  const user = authorize ? await askProgram(authorize, request) : loopbackUser(request);
   if (user === undefined)
     throw new Problem(401, 'UNAUTHORIZED', 'sign in first: the program does not let this request in');
   return {

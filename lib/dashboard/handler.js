@@ -1,6 +1,7 @@
 'use strict';
 // The dashboard as one function: tells how it is called, and answers. Whatever goes wrong becomes an answer; it never throws.
 
+const { inspect } = require('node:util');
 const { SAFETY_HEADERS, checkForgery, checkSite, identify } = require('./access.js');
 const { Audit } = require('./audit.js');
 const { BASE_PATH, fetchRequest, nodeRequest, toResponse, writeNode } = require('./exchange.js');
@@ -60,7 +61,7 @@ async function answerOf(app, request) {
 function refusalOf(app, error) {
   let problem = problemOf(error);
   if (problem === undefined) {
-    app.inside.log('error', `the dashboard failed: ${error?.stack ?? error}`);
+    app.inside.log('error', `the dashboard failed: ${inspect(error)}`);
     problem = new Problem(500, 'INTERNAL', 'the request failed; the log of the program says why');
   }
   return { ...jsonAnswer(problemBody(problem), problem.headers), status: problem.status };
