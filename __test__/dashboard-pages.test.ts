@@ -274,7 +274,7 @@ describeBrowser('the browser', () => {
     // The link in the list leads to the job, whatever its id is.
     await shown(page, `${url}jobs`);
     await page.click('.row-link');
-    await page.waitForSelector('text=Why it is where it is');
+    await page.waitForSelector('text=Explanation');
   }, 60_000);
 
   test('is used by keys alone', async () => {
@@ -371,7 +371,7 @@ describeBrowser('a day', () => {
     const ductape = create({ clock: { manual: true, at: Date.now() - DAY }, retention: false });
     await fillWithHistory(ductape);
     const { url } = await serve(ductape);
-    const { page, complaints } = await open({ deviceScaleFactor: 1 });
+    const { page, complaints } = await open({ deviceScaleFactor: 1, viewport: { width: 1280, height: 740 } });
     await page.clock.setFixedTime(ductape.clock.now());
     await shown(page, `${url}recurring`);
     const strips = await page

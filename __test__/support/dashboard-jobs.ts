@@ -190,7 +190,7 @@ export async function fillWithHistory(ductape: Ductape) {
       ),
     ]);
     // At the end of each step nobody is there for some seconds, so that some jobs are late.
-    const late = Math.floor(random() * random() * 4_000);
+    const late = Math.floor(random() ** 3 * 15_000);
     await clock.advance(step - late, { timeout: 60_000 });
     for (const stop of stopCrowd) stop();
     await clock.advance(late, { timeout: 60_000 });
@@ -205,11 +205,26 @@ export async function fillWithHistory(ductape: Ductape) {
   // What waits now.
   const waiting = (tag: string, count: number) =>
     features.dispatchMany(Array.from({ length: count }, () => ({ tag, input: {} })));
-  await waiting('render-video', 42);
-  await waiting('export', 17);
+  for (const [tag, count] of [
+    ['render-video', 42],
+    ['export', 17],
+    ['reindex', 11],
+    ['digest', 4],
+  ] as const) {
+    await waiting(tag, count);
+  }
   await features.dispatchMany(
     Array.from({ length: 60 }, (_, n) => ({ tag: 'thumbnails', input: {}, schedule: { start_at: now + n * HOUR } })),
   );
+  // Some of them are going, and do not end: the clock would wait for them.
+  for (const tag of ['render-video', 'export']) {
+    features.define(tag, ({ signal }) => new Promise((resolve) => signal.addEventListener('abort', resolve)), {
+      concurrency: 4,
+    });
+  }
+  await clock.advance(1, { timeout: 300 }).catch((error) => {
+    if (error.code !== 'TIMEOUT') throw error;
+  });
 }
 
 /** Names of all pages, with the path of each. */

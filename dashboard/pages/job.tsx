@@ -71,7 +71,7 @@ function Facts({ job }: { job: IJob }) {
       {job.recurring && <Fact label="Schedule">{scheduleText(job)}</Fact>}
       <Fact label="Attempt">
         {job.attempt > 0
-          ? `${count(job.attempt)}, ${count(job.retry_count)} of ${counted(job.retries, 'retry', 'retries')} spent`
+          ? `${count(job.attempt)}${job.retries > 0 ? `, ${count(job.retry_count)} of ${counted(job.retries, 'retry', 'retries')} spent` : ''}`
           : 'none yet'}
       </Fact>
       <Fact label="Runs ended">
@@ -321,7 +321,7 @@ function Details({ details, after }: { details: JobDetails; after: (gone: boolea
   return (
     <>
       <Actions details={details} after={after} />
-      <Panel title="Why it is where it is" class="explanation">
+      <Panel title="Explanation" class="explanation">
         <ul>
           {explanation.reasons.map(({ code, message }) => (
             <li key={code}>

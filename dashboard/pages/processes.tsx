@@ -42,7 +42,7 @@ const COLUMNS: ReadonlyArray<Column<ProcessRow>> = [
     isHead: true,
     of: ({ host, pid, id, here }) => (
       <>
-        <span class="strong">{host ?? 'unknown host'}</span> {pid !== undefined && <span>pid {pid}</span>}
+        <span class="strong">{host ?? 'unknown host'}</span> {pid !== undefined && <span>pid {pid}</span>}{' '}
         {here && <span class="tag">this process</span>}
         <span class="id">{id}</span>
       </>

@@ -74,7 +74,6 @@ function columnsOf(range: Range, isReadOnly: boolean, reload: () => void): Reado
     { name: 'Late p95', isNumber: true, of: ({ figures }) => <Duration ms={figures?.lateness?.p95} /> },
     {
       name: 'Here',
-      isSpare: true,
       of: ({ handled_here, concurrency }) =>
         handled_here ? (
           <Status of="alive" text={concurrency === undefined ? 'handled' : `at most ${count(concurrency)}`} />

@@ -62,8 +62,8 @@ export function runsOf(executions: readonly IJobExecution[], job: IJob, now: num
     .sort((a, b) => b.number - a.number);
 }
 
-/** Round lengths of time that make two to six parts of a span. */
-function stepOf(span: number): number {
+/** A round length of time that makes at most so many parts of a span. */
+function stepOf(span: number, parts: number): number {
   const steps = [
     1,
     2,
@@ -96,7 +96,7 @@ function stepOf(span: number): number {
     30 * 86_400e3,
     365 * 86_400e3,
   ];
-  return steps.find((each) => span / each <= 6) ?? span;
+  return steps.find((each) => span / each <= parts) ?? span;
 }
 
 export function AttemptsChart({ runs }: { runs: readonly Run[] }) {
@@ -106,7 +106,7 @@ export function AttemptsChart({ runs }: { runs: readonly Run[] }) {
   const span = Math.max(1, ...shown.map(({ from, to }) => to - from));
   const room = Math.max(40, width - LEFT - RIGHT);
   const x = (offset: number) => LEFT + (room * offset) / span;
-  const step = stepOf(span);
+  const step = stepOf(span, Math.max(2, Math.min(8, Math.floor(room / 80))));
   const ticks = useMemo(() => Array.from({ length: Math.floor(span / step) + 1 }, (_, n) => n * step), [span, step]);
   const height = TOP + shown.length * LINE + 4;
   const label = `${counted(shown.length, 'run')} on an axis of ${duration(span)}; the table of attempts says the same`;
@@ -117,7 +117,12 @@ export function AttemptsChart({ runs }: { runs: readonly Run[] }) {
           {ticks.map((tick) => (
             <g key={tick}>
               <line class="grid-line" x1={x(tick)} x2={x(tick)} y1={TOP - 4} y2={height} />
-              <text class="tick" x={x(tick)} y={12} text-anchor={tick === 0 ? 'start' : 'middle'}>
+              <text
+                class="tick"
+                x={x(tick)}
+                y={12}
+                text-anchor={tick === 0 ? 'start' : x(tick) > width - 40 ? 'end' : 'middle'}
+              >
                 {tick === 0 ? '0' : `+${duration(tick)}`}
               </text>
             </g>
