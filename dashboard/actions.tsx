@@ -315,25 +315,31 @@ export async function actOnMany(
 /** At most so many jobs of a group are gathered: the rest is another round. */
 const GATHERED = 50_000;
 
-/** Ids of all failed jobs of a group. A list knows no codes: its pages are looked through. */
-export async function idsOfFailures(group: FailureGroup, tell: (seen: number) => void): Promise<string[]> {
+/**
+ * All failed jobs of a group. A list knows no codes: its pages are looked through. Where all of the target's have this one, conditions
+ * say the same, and are several times as fast as ids.
+ */
+export async function failuresOf(group: FailureGroup, tell: (seen: number) => void): Promise<BulkSubject> {
+  const { namespace, product, env, target, recurring, code } = group;
   const ids: string[] = [];
   let cursor: string | undefined;
   let seen = 0;
   do {
     const page: JobPage = await get<JobPage>('jobs', {
       ...routeQuery(group),
-      ...(group.recurring ? { failing: true } : { status: ['failed'], recurring: false }),
+      ...(recurring ? { failing: true } : { status: ['failed'], recurring: false }),
       limit: 200,
       cursor,
     });
     for (const job of page.jobs) {
-      const code = (group.recurring ? (job.last_run?.error ?? job.error) : job.error)?.code ?? 'Error';
-      if (code === group.code) ids.push(job.id);
+      const error = recurring ? (job.last_run?.error ?? job.error) : job.error;
+      if ((error?.code ?? 'Error') === code) ids.push(job.id);
     }
     seen += page.jobs.length;
     tell(seen);
     cursor = page.next;
   } while (cursor !== undefined && ids.length < GATHERED);
-  return ids;
+  if (cursor !== undefined || ids.length < seen) return { ids };
+  const conditions = recurring ? { failing: true } : { status: ['failed'], recurring: false };
+  return { filter: { namespace, product, env, target, ...conditions } };
 }

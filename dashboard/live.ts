@@ -65,18 +65,23 @@ export function startLive(): void {
 
 const fingerprint = (sample: Sample | undefined): string => (sample ? JSON.stringify(sample.stats) : '');
 
-/** Calls `reload` when jobs have changed, at most every 2 seconds, and not while nobody sees the page. */
+/**
+ * Calls `reload` when jobs have changed, at most every 2 seconds, and not while nobody sees the page; once more after the last change,
+ * since the server may answer with what it has looked up for another browser a moment before.
+ */
 export function useLiveReload(reload: () => void, { always = false } = {}): void {
   const latest = useRef(reload);
   latest.current = reload;
   useEffect(() => {
     let seen = fingerprint(samples.get().at(-1));
     let missed = false;
+    let isLate = false;
     const look = () => {
       const now = fingerprint(samples.get().at(-1));
       const isChanged = now !== seen && seen !== '';
       seen = now;
-      if (!isChanged && !always) return;
+      if (!isChanged && !isLate && !always) return;
+      isLate = isChanged;
       if (document.hidden) missed = true;
       else latest.current();
     };

@@ -2,6 +2,7 @@
 import type {
   IJob,
   IJobError,
+  IJobExecution,
   IJobExplanation,
   IJobGap,
   IJobHistory,
@@ -116,6 +117,11 @@ export type JobAction =
   | 'delete';
 
 export type BulkAction = 'cancel' | 'pause' | 'resume' | 'retry' | 'delete';
+
+/** One attempt; a long result is left out, and its length told instead. */
+export interface Attempt extends IJobExecution {
+  result_chars?: number;
+}
 
 /** What takes a change of one job back. */
 export interface Undo {

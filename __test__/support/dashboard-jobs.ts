@@ -58,7 +58,8 @@ export function handleJobs(ductape: Ductape) {
     return { parts: 12 };
   });
   ductape.features.define('heartbeat', () => ({ ok: true }));
-  ductape.features.define('import', () => {
+  ductape.features.define('import', ({ input }) => {
+    if (input.timeout) throw new DuctapeError('TIMEOUT', 'the file did not come in time');
     throw new RangeError('row 17 has no date');
   });
   ductape.notifications.handle({ notification: 'welcome' }, () => ({ sent: 1 }));

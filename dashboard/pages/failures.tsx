@@ -1,6 +1,6 @@
 // Failures that have the same target and code, with a way to try them all again.
 import { useState } from 'preact/hooks';
-import { actOnMany, idsOfFailures } from '../actions';
+import { actOnMany, failuresOf } from '../actions';
 import { queryText, useReadOnly } from '../api';
 import { useData } from '../data';
 import { useLiveReload } from '../live';
@@ -29,8 +29,8 @@ function RetryAll({ group, after }: { group: FailureGroup; after: () => void }) 
   const retry = async () => {
     setSeen(0);
     try {
-      const ids = await idsOfFailures(group, setSeen);
-      await actOnMany('retry', { ids }, `jobs of ${name} that failed with ${group.code}, whenever that was`, after);
+      const subject = await failuresOf(group, setSeen);
+      await actOnMany('retry', subject, `jobs of ${name} that failed with ${group.code}, whenever that was`, after);
     } catch (error) {
       toast({ text: (error as Error).message, isProblem: true });
     }

@@ -16,7 +16,7 @@ import { go, href, jobPath } from '../router';
 import { count, counted, duration, exact, routeQuery, scheduleText, targetText, withNextRun } from '../text';
 import { queryText } from '../api';
 import { zone } from '../settings';
-import type { IJob, IJobExecution, IJobGap, IJobHistory, IJobLogLine, JobAction, JobDetails, Step } from '../types';
+import type { Attempt, IJob, IJobGap, IJobHistory, IJobLogLine, JobAction, JobDetails, Step } from '../types';
 
 const ORDER: readonly JobAction[] = [
   'run-now',
@@ -137,7 +137,7 @@ function ratioOf(value: unknown): number | undefined {
   return typeof percent === 'number' ? Math.min(1, Math.max(0, percent / 100)) : undefined;
 }
 
-const ATTEMPTS: ReadonlyArray<Column<IJobExecution>> = [
+const ATTEMPTS: ReadonlyArray<Column<Attempt>> = [
   { name: 'Run', isHead: true, of: ({ number, attempt }) => `run ${count(number)}, attempt ${count(attempt)}` },
   { name: 'Outcome', of: ({ status }) => <Status of={status} /> },
   { name: 'Started', of: ({ started_at }) => <Time at={started_at} /> },
@@ -145,7 +145,7 @@ const ATTEMPTS: ReadonlyArray<Column<IJobExecution>> = [
   {
     name: 'Error or result',
     isWide: true,
-    of: ({ error, result }) => {
+    of: ({ error, result, result_chars }) => {
       if (error) {
         return (
           <details class="inline-details">
@@ -156,6 +156,7 @@ const ATTEMPTS: ReadonlyArray<Column<IJobExecution>> = [
           </details>
         );
       }
+      if (result_chars !== undefined) return <span class="muted">a result of {count(result_chars)} characters</span>;
       if (result === undefined || result === null) return '';
       const text = JSON.stringify(result);
       if (text.length <= 60) return <code>{text}</code>;
@@ -173,10 +174,10 @@ const ATTEMPTS: ReadonlyArray<Column<IJobExecution>> = [
 
 function Attempts({ details }: { details: JobDetails }) {
   const { job, history } = details;
-  const [older, setOlder] = useState<{ executions: IJobExecution[]; next?: string }>();
+  const [older, setOlder] = useState<{ executions: Attempt[]; next?: string }>();
   const [problem, setProblem] = useState<string>();
   const now = useNow();
-  const executions = [...history.executions];
+  const executions: Attempt[] = [...history.executions];
   const oldest = executions.at(-1);
   // The newest page grows at its front while the job goes on: what was loaded before may overlap with it.
   for (const each of older?.executions ?? []) {
