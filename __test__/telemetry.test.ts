@@ -133,7 +133,11 @@ describe('one trace', () => {
     expect(process.links.map((link) => link.context.spanId)).toEqual([dispatch?.spanContext().spanId]);
     expect(post).toMatchObject({
       kind: SpanKind.CLIENT,
-      attributes: { 'http.request.method': 'POST', 'server.address': '127.0.0.1' },
+      attributes: {
+        'http.request.method': 'POST',
+        'http.response.status_code': 200,
+        'server.address': '127.0.0.1',
+      },
     });
     expect(post?.duration[0]).toBeLessThan(10);
   });
@@ -336,7 +340,7 @@ describe('the spans of', () => {
     for (const span of [...attempts, ...named('POST')]) {
       expect(span).toMatchObject({ status: { code: 2 }, attributes: { 'error.type': 'SERVICE_UNAVAILABLE' } });
     }
-    expect(named('POST')).toHaveLength(2);
+    expect(named('POST').map((span) => span.attributes['http.response.status_code'])).toEqual([503, 503]);
   });
 
   it('a database say which kind and operation', async () => {
@@ -544,18 +548,24 @@ describe('without', () => {
   });
 });
 
-it('a span of one job is not seen by another', async () => {
+it('neither a span nor a store of one job is seen by another', async () => {
   const ductape = create({ telemetry: true, worker: { concurrency: 20 } });
+  const storage = new AsyncLocalStorage<string>();
   const seen: Array<[string | undefined, string | undefined]> = [];
-  ductape.features.define('f', async () => {
+  const stores: Array<string | undefined> = [];
+  ductape.features.define('f', async ({ id }) => {
     const before = trace.getActiveSpan()?.spanContext().spanId;
+    stores.push(storage.getStore());
+    storage.enterWith(id);
     await new Promise((resolve) => setTimeout(resolve, 1));
+    expect(storage.getStore()).toBe(id);
     seen.push([before, trace.getActiveSpan()?.spanContext().spanId]);
   });
   const jobs = await ductape.features.dispatchMany(Array.from({ length: 50 }, () => job('f')));
   await Promise.all(jobs.map(({ job_id }) => ductape.jobs.wait(job_id)));
   for (const [before, after] of seen) expect(before).toBe(after);
   expect(new Set(seen.map(([before]) => before)).size).toBe(50);
+  expect(stores).toEqual(Array.from({ length: 50 }, () => undefined));
   expect(trace.getActiveSpan()).toBeUndefined();
 });
 

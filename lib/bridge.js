@@ -436,7 +436,7 @@ class Bridge {
         this.#native.carried(message[1], this.#telemetry.beginNative(message[1], message[2]));
         break;
       case MESSAGE.END_SPAN:
-        this.#telemetry.endNative(message[1], message[2], message[3], message[4]);
+        this.#telemetry.endNative(...message.slice(1));
         break;
     }
   }

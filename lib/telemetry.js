@@ -159,12 +159,16 @@ class Telemetry {
     return JSON.stringify(carried ?? {});
   }
 
-  /** Ends them, `took` ms after their beginning. A failure has a code and a message, a snooze empty ones. */
-  endNative(key, took, code, message) {
+  /**
+   * Ends them, `took` ms after their beginning, with the status of an HTTP response or 0. A failure has a code and a message, a
+   * snooze empty ones.
+   */
+  endNative(key, took, status, code, message) {
     const spans = this.#native.get(key);
     this.#native.delete(key);
     if (spans === undefined) return;
     const endTime = spans.startTime + took;
+    if (status > 0) this.#safely(() => spans.call?.setAttribute('http.response.status_code', status));
     for (const span of [spans.call, spans.own]) {
       this.#safely(() => (code ? this.#fail(span, { code, message }, endTime) : span?.end(endTime)));
     }

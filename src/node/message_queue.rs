@@ -141,15 +141,16 @@ impl MessageQueue {
         });
     }
 
-    /// Ends them, so many ms after their beginning; with a failure its code and message.
-    pub fn end_span(&self, key: Token, took: f64, failure: Option<(&str, String)>) {
+    /// Ends them, so many ms after their beginning, with the status of an HTTP response if there was one; with a failure its
+    /// code and message.
+    pub fn end_span(&self, key: Token, end: (f64, Option<u16>), failure: Option<(&str, String)>) {
         let failure = failure.map(|(code, message)| (json(&code), json(&message)));
         let failure = failure
             .as_ref()
             .map(|(code, message)| (code.as_str(), message.as_str()));
         let size = failure.map_or(0, |(code, message)| code.len() + message.len());
         self.push(|state| {
-            state.message(size, |text| protocol::write_end_span(text, key, took, failure));
+            state.message(size, |text| protocol::write_end_span(text, key, end, failure));
         });
     }
 

@@ -76,8 +76,8 @@ wire_kinds! {
         /// `[kind, key, attempt]`: begins the spans of an attempt that is done in Rust; `carried(key, answer)` answers with what they
         /// hand on.
         BeginSpan = "b",
-        /// `[kind, key, ms]`: ends them, so long after their beginning; with `code, message` behind them after a failure, both empty
-        /// after a snooze.
+        /// `[kind, key, ms, status]`: ends them, so long after their beginning; the status is that of an HTTP response, or 0. With `code,
+        /// message` behind them after a failure, both empty after a snooze.
         EndSpan = "n",
     }
 }
@@ -298,7 +298,7 @@ impl CarriedAnswer {
         let answer: Self = serde_json::from_str(text).unwrap_or_default();
         let trace = answer.trace.and_then(|trace| TraceContext::parse(&trace));
         let is_header = |name: &str, value: &str| {
-            let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
+            let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
             !name.is_empty() && name.bytes().all(is_name) && value.bytes().all(|byte| matches!(byte, b' '..=b'~'))
         };
         let mut bytes = 0;
@@ -400,9 +400,14 @@ pub fn write_begin_span(text: &mut String, key: Token, attempt: &str) -> fmt::Re
 }
 
 /// Writes [`MessageKind::EndSpan`]; code and message are JSON of strings.
-pub fn write_end_span(text: &mut String, key: Token, took: f64, failure: Option<(&str, &str)>) -> fmt::Result {
+pub fn write_end_span(
+    text: &mut String,
+    key: Token,
+    (took, http_status): (f64, Option<u16>),
+    failure: Option<(&str, &str)>,
+) -> fmt::Result {
     begin(text, MessageKind::EndSpan)?;
-    write!(text, ",{key},{took:.3}")?;
+    write!(text, ",{key},{took:.3},{}", http_status.unwrap_or(0))?;
     if let Some((code, message)) = failure {
         write!(text, ",{code},{message}")?;
     }

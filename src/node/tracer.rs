@@ -76,7 +76,7 @@ impl Tracer for JsTracer {
         answered.ok().and_then(Result::ok).unwrap_or_default()
     }
 
-    fn end(&self, key: Token, end: SpanEnd<'_>) {
+    fn end(&self, key: Token, end: SpanEnd<'_>, http_status: Option<u16>) {
         let Some(open) = self.open().remove(&key) else { return };
         let took = open.began.elapsed().as_secs_f64() * 1_000.0;
         let failure = match end {
@@ -84,7 +84,7 @@ impl Tracer for JsTracer {
             SpanEnd::Snoozed => Some(("", String::new())),
             SpanEnd::Failed(code, message) => Some((code, self.masker.mask(message).into_owned())),
         };
-        self.queue.end_span(key, took, failure);
+        self.queue.end_span(key, (took, http_status), failure);
     }
 }
 

@@ -142,7 +142,11 @@ impl DeliveryHandler {
             .header("webhook-timestamp", seconds)
             .header("webhook-signature", signature)
             .body(body);
-        client.send(request, RESPONSE_TIMEOUT, now).await
+        let sent = client.send(request, RESPONSE_TIMEOUT, now).await;
+        if let Some(status) = sent.as_ref().err().and_then(|failure| failure.status) {
+            attempt.trace.note_http_status(status);
+        }
+        sent
     }
 
     fn circuits(&self) -> MutexGuard<'_, HashMap<Box<str>, Circuit>> {

@@ -101,6 +101,13 @@ impl Connector for AppConnector {
             now: SystemClock.now(),
         };
         let answered = self.client.exchange(request, &limits).await;
+        let status = match &answered {
+            Ok(answer) => Some(answer.status),
+            Err(failure) => failure.status,
+        };
+        if let Some(status) = status {
+            call.attempt.trace.note_http_status(status);
+        }
         answered
             .map(|answer| Some(response::result_json(&answer)))
             .map_err(|failure| self.with_host(failure))

@@ -78,9 +78,10 @@ impl<W: NativeWork> Handler for NativeHandler<W> {
     fn call(&self, invocation: Invocation) {
         let Invocation { attempt, reply } = invocation;
         let (work, key) = (Arc::clone(&self.work), attempt.key());
-        let (tracer, begins) = (self.tracer.clone(), self.tracer.clone());
+        let traced = self.tracer.clone().map(|tracer| (tracer, Arc::clone(&attempt)));
+        let tracer = self.tracer.clone();
         let task = tokio::spawn(async move {
-            if let Some(tracer) = begins {
+            if let Some(tracer) = tracer {
                 let call = work.call_span(&attempt.route);
                 attempt.trace.set_carried(tracer.begin(&attempt, call).await);
             }
@@ -97,8 +98,8 @@ impl<W: NativeWork> Handler for NativeHandler<W> {
             };
             lock(&tasks).remove(&key);
             if let Some(answer) = answer {
-                if let Some(tracer) = tracer {
-                    tracer.end(key, SpanEnd::of(&answer));
+                if let Some((tracer, attempt)) = traced {
+                    tracer.end(key, SpanEnd::of(&answer), attempt.trace.http_status());
                 }
                 let _ = reply.send(answer);
             }
@@ -110,7 +111,7 @@ impl<W: NativeWork> Handler for NativeHandler<W> {
         if let Some(task) = lock(&self.tasks).remove(&key) {
             task.abort();
             if let Some(tracer) = &self.tracer {
-                tracer.end(key, SpanEnd::Failed(reason.code(), &reason.message()));
+                tracer.end(key, SpanEnd::Failed(reason.code(), &reason.message()), None);
             }
         }
     }
@@ -242,8 +243,9 @@ mod tests {
             }
         }
 
-        fn end(&self, key: Token, end: SpanEnd<'_>) {
-            self.0.lock().unwrap().push(format!("end {key} {end:?}"));
+        fn end(&self, key: Token, end: SpanEnd<'_>, http_status: Option<u16>) {
+            let noted = format!("end {key} {end:?} {http_status:?}");
+            self.0.lock().unwrap().push(noted);
         }
     }
 
@@ -256,6 +258,7 @@ mod tests {
         }
 
         async fn run(&self, attempt: &Attempt) -> Result<Reply, HandlerFailure> {
+            attempt.trace.note_http_status(204);
             let part = AttemptTrace::of_part(&attempt.trace);
             assert_eq!(part.parent.as_deref(), Some("t"));
             let [(_, value)] = attempt.trace.headers() else {
@@ -277,7 +280,7 @@ mod tests {
     async fn spans_begin_before_the_work_and_end_with_its_answer() {
         let (notes, answer) = noted(HeaderWork).await;
         assert_eq!(answer, Some(Ok(Reply::Done(Some("p".into())))));
-        assert_eq!(*notes.0.lock().unwrap(), ["begin 7 true", "end 7 Done"]);
+        assert_eq!(*notes.0.lock().unwrap(), ["begin 7 true", "end 7 Done Some(204)"]);
         let (notes, _) = noted(PanickingWork).await;
         let notes = notes.0.lock().unwrap();
         assert_eq!(notes.len(), 2);

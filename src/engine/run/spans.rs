@@ -6,6 +6,7 @@ use crate::engine::handler::{Attempt, HandlerFailure, Reply};
 use crate::store::Token;
 use async_trait::async_trait;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 /// What the span of a call of a server is told of it, beside its target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub struct AttemptTrace {
     /// For a part of a feature the trace with the feature's span as the parent.
     pub parent: Option<Box<str>>,
     carried: OnceLock<Carried>,
+    /// Status of the last HTTP response; 0: there was none.
+    http_status: AtomicU16,
 }
 
 impl AttemptTrace {
@@ -38,7 +41,7 @@ impl AttemptTrace {
         let own = outer.carried.get().and_then(|carried| carried.trace.clone());
         Self {
             parent: own.or_else(|| outer.parent.clone()),
-            carried: OnceLock::new(),
+            ..Self::default()
         }
     }
 
@@ -46,6 +49,17 @@ impl AttemptTrace {
     #[must_use]
     pub fn headers(&self) -> &[(Box<str>, Box<str>)] {
         self.carried.get().map_or(&[], |carried| &carried.headers)
+    }
+
+    /// A server has answered with this status.
+    pub fn note_http_status(&self, status: u16) {
+        self.http_status.store(status, Ordering::Relaxed);
+    }
+
+    /// Status of the last HTTP response, if there was one.
+    #[must_use]
+    pub fn http_status(&self) -> Option<u16> {
+        Some(self.http_status.load(Ordering::Relaxed)).filter(|status| *status > 0)
     }
 
     /// Its spans have begun.
@@ -84,6 +98,7 @@ pub trait Tracer: Send + Sync {
     /// becomes of whoever makes the spans.
     async fn begin(&self, attempt: &Attempt, call: Option<CallSpan>) -> Carried;
 
-    /// Ends what has begun for the attempt with this key; does nothing when that was ended. Must return at once.
-    fn end(&self, key: Token, end: SpanEnd<'_>);
+    /// Ends what has begun for the attempt with this key; does nothing when that was ended. Must return at once. `http_status` is
+    /// that of the last response, if there was one.
+    fn end(&self, key: Token, end: SpanEnd<'_>, http_status: Option<u16>);
 }
