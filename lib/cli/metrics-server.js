@@ -1,8 +1,6 @@
 'use strict';
 // `GET /metrics` of a worker, for Prometheus. Answers nothing else.
 
-const http = require('node:http');
-const net = require('node:net');
 const { answerWithMetrics } = require('../open-metrics.js');
 const { CommandError } = require('./failure.js');
 
@@ -29,7 +27,8 @@ function answer(ductape, request, response) {
 
 /** Serves the metrics of an instance; resolves with the address and the function that ends it. */
 function serveMetrics(ductape, port, host = DEFAULT_HOST) {
-  const server = http.createServer((request, response) => answer(ductape, request, response));
+  // Loaded by who serves: each command would wait for it.
+  const server = require('node:http').createServer((request, response) => answer(ductape, request, response));
   return new Promise((resolve, reject) => {
     server.once('error', (error) => {
       const [what, remedy] = REASONS[error.code] ?? [`cannot be used: ${error.message}`];
@@ -37,7 +36,7 @@ function serveMetrics(ductape, port, host = DEFAULT_HOST) {
     });
     server.listen({ port, host }, () => {
       const { address, port: listens } = server.address();
-      const name = net.isIPv6(address) ? `[${address}]` : address;
+      const name = address.includes(':') ? `[${address}]` : address;
       const end = () => {
         server.close();
         server.closeAllConnections();
