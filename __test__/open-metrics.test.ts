@@ -7,6 +7,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { command, start } from './support/command.js';
+import { ask, byHeader, serve } from './support/dashboard.js';
 import type { Ductape } from './support/ductape.js';
 import { create, eventually, job, product, rejection, temporaryFolder, temporaryStore } from './support/instances.js';
 import { postgresInstalled, startPostgres } from './support/postgres-server.js';
@@ -409,6 +410,26 @@ describe('work --metrics-port', () => {
       );
     },
   );
+});
+
+describe('the dashboard', () => {
+  it('serves metrics in the format that is asked for, to whom it lets in', async () => {
+    const ductape = create();
+    await ductape.features.dispatch(job('report'));
+    const url = await serve(ductape, { authorize: byHeader });
+    const get = (headers: Record<string, string>, method = 'GET') => ask(url, '/metrics', { headers, method });
+    expect((await get({})).status).toBe(401);
+    const older = await get({ 'x-user': 'bob' });
+    expect([older.status, older.headers['content-type']]).toEqual([200, 'text/plain; version=0.0.4; charset=utf-8']);
+    expect(samples(older.text).get(`ductape_dispatches_total{${labels('report')}}`)).toBe(1);
+    expect(families(older.text).get('ductape_dispatches_total')).toBe('counter');
+    const open = await get({ 'x-user': 'bob', accept: 'application/openmetrics-text; version=1.0.0,*/*;q=0.1' });
+    expect([open.status, open.headers['content-type']]).toEqual([200, OPEN_METRICS]);
+    expect(open.text).toMatch(/# EOF\n$/);
+    const off = await serve(create({ metrics: false }), { authorize: byHeader });
+    const refused = await ask(off, '/metrics', { headers: { 'x-user': 'bob' } });
+    expect([refused.status, refused.json.error.message]).toEqual([400, expect.stringContaining('`metrics: false`')]);
+  });
 });
 
 describe('the documents', () => {

@@ -9,17 +9,16 @@ const CONTENT_TYPES = {
 /** The format that a reader asks for by its header `Accept`; who asks for none, as a browser, reads the older one. */
 const formatFor = (accept) => (/\bapplication\/openmetrics-text\b/i.test(accept ?? '') ? 'openmetrics' : 'prometheus');
 
-/** Answers a request with the metrics of an instance. Never rejects. */
-async function answerWithMetrics(ductape, request, response) {
-  const format = formatFor(request.headers.accept);
-  let [status, type, text] = [200, CONTENT_TYPES[format], ''];
-  try {
-    text = await ductape.metrics({ format });
-  } catch (error) {
-    [status, type, text] = [503, 'text/plain; charset=utf-8', `${error.code ?? error.name}: ${error.message}\n`];
-  }
-  response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' });
-  response.end(request.method === 'HEAD' ? undefined : text);
+/** The answer to who sends this header `Accept`: `{ status, headers, body }`. Rejects as `metrics` does. */
+async function metricsAnswer(ductape, accept) {
+  const format = formatFor(accept);
+  const body = await ductape.metrics({ format });
+  // It depends on what is asked for, and on when.
+  return {
+    status: 200,
+    headers: { 'content-type': CONTENT_TYPES[format], 'cache-control': 'no-store', vary: 'accept' },
+    body,
+  };
 }
 
-module.exports = { CONTENT_TYPES, answerWithMetrics, formatFor };
+module.exports = { metricsAnswer };

@@ -1,7 +1,7 @@
 'use strict';
 // `GET /metrics` of a worker, for Prometheus. Answers nothing else.
 
-const { answerWithMetrics } = require('../open-metrics.js');
+const { metricsAnswer } = require('../open-metrics.js');
 const { CommandError } = require('./failure.js');
 
 const DEFAULT_HOST = '127.0.0.1';
@@ -14,15 +14,21 @@ const REASONS = {
   ENOTFOUND: ['is not known', 'give an address of this machine with --metrics-host, such as 127.0.0.1 or 0.0.0.0'],
 };
 
-function answer(ductape, request, response) {
+async function answer(ductape, request, response) {
   const refuse = (status, why, headers) => {
     response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', ...headers });
     response.end(request.method === 'HEAD' ? undefined : `${why}\n`);
   };
   const [path] = request.url.split('?', 1);
-  if (path !== '/metrics') refuse(404, 'there is only /metrics');
-  else if (!['GET', 'HEAD'].includes(request.method)) refuse(405, 'only GET', { allow: 'GET, HEAD' });
-  else answerWithMetrics(ductape, request, response);
+  if (path !== '/metrics') return refuse(404, 'there is only /metrics');
+  if (!['GET', 'HEAD'].includes(request.method)) return refuse(405, 'only GET', { allow: 'GET, HEAD' });
+  try {
+    const { status, headers, body } = await metricsAnswer(ductape, request.headers.accept);
+    response.writeHead(status, headers);
+    response.end(request.method === 'HEAD' ? undefined : body);
+  } catch (error) {
+    refuse(503, `${error.code ?? error.name}: ${error.message}`);
+  }
 }
 
 /** Serves the metrics of an instance; resolves with the address and the function that ends it. */

@@ -1,7 +1,7 @@
 'use strict';
 // What a browser has to know first, and figures for programs.
 
-const { CONTENT_TYPES, formatFor } = require('../open-metrics.js');
+const { metricsAnswer } = require('../open-metrics.js');
 const { tokenCookie, tokenOf } = require('./access.js');
 
 /** What kind of store it is. It never changes. */
@@ -32,11 +32,9 @@ async function session({ app, query, request, user, base }) {
 }
 
 /** `GET /metrics` */
-async function metrics({ app, query, request }) {
+function metrics({ app, query, request }) {
   query.done();
-  const format = formatFor(request.header('accept'));
-  const body = await app.ductape.metrics({ format });
-  return { status: 200, headers: { 'content-type': CONTENT_TYPES[format] }, body };
+  return metricsAnswer(app.ductape, request.header('accept'));
 }
 
 const jsonAnswer = (body, headers = {}) => ({
