@@ -38,7 +38,7 @@ function serveMetrics(ductape, port, host = DEFAULT_HOST) {
   return new Promise((resolve, reject) => {
     server.once('error', (error) => {
       const [what, remedy] = REASONS[error.code] ?? [`cannot be used: ${error.message}`];
-      reject(new CommandError('METRICS_PORT', `--metrics-port: ${host}:${port} ${what}`, remedy));
+      reject(new CommandError('CONNECTION_ERROR', `--metrics-port: ${host}:${port} ${what}`, remedy));
     });
     server.listen({ port, host }, () => {
       const { address, port: listens } = server.address();
