@@ -1184,6 +1184,24 @@ export interface IProcessHandler {
   built_in: boolean;
 }
 
+/** A step that a run has finished: a later attempt of the run does not repeat it. */
+export interface IJobStep {
+  /** Within a feature that `resources` declare, behind the name of the part and a slash. */
+  tag: string;
+  /** `'undone'`: its rollback was done. */
+  status: 'finished' | 'undone';
+  /** What it returned. */
+  result?: unknown;
+}
+
+/** The steps of one run. */
+export interface IJobSteps {
+  /** Number of the run, from 1; 0 when there was none yet. */
+  run: number;
+  /** In the order in which they were finished. */
+  steps: IJobStep[];
+}
+
 /** How many jobs a target has, by state. */
 export interface IJobTargetCounts {
   namespace: JobNamespaceName;
@@ -1595,6 +1613,11 @@ export interface Jobs {
   ): Promise<IJobTargetCounts[]>;
   /** What was changed by the dashboard, and by whom, newest first; `limit` up to 1,000, default 100. The newest 10,000 entries are kept. */
   audit(options?: { limit?: number; cursor?: string }): Promise<IAuditLog>;
+  /**
+   * The steps that are kept of the job's last run, which has them until it completes: of one that is going, waits for a retry, or failed. A run
+   * that has completed has none.
+   */
+  steps(id: string): Promise<IJobSteps>;
   /** What the job's handler logged, oldest line first; the last 1,000 lines are kept. */
   logs(id: string): Promise<IJobLogLine[]>;
   /**

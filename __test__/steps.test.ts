@@ -71,11 +71,15 @@ describe('a finished step', () => {
       return calls;
     });
     expect(error?.message).toBe('broken');
+    expect(await ductape.jobs.steps(job_id)).toEqual({ run: 1, steps: [{ tag: 'a', status: 'finished', result: 1 }] });
     broken = false;
     await ductape.jobs.retry(job_id);
     await eventually(async () =>
       expect(await ductape.jobs.get(job_id)).toMatchObject({ status: 'completed', result: 1 }),
     );
+    // What has completed needs them no more.
+    expect((await ductape.jobs.steps(job_id)).steps).toEqual([]);
+    await expect(ductape.jobs.steps('nothing')).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
   it('belongs to its run and is repeated in the next run of a recurring job', async () => {
@@ -253,6 +257,8 @@ describe('rollbacks', () => {
   it('clear the steps, so that a retry by hand starts over', async () => {
     const done: string[] = [];
     const { ductape, job_id } = await run(saga(done));
+    const undone = ['a', 'b', 'c'].map((tag) => expect.objectContaining({ tag, status: 'undone' }));
+    expect((await ductape.jobs.steps(job_id)).steps).toEqual(undone);
     await ductape.jobs.retry(job_id);
     await eventually(() => expect(done).toHaveLength(12));
     expect(done.slice(6)).toEqual(['a', 'b', 'c', '-c', '-b', '-a']);

@@ -1,13 +1,13 @@
 // What the server answers with: docs/design/dashboard.md.
 import type {
   IJob,
-  IJobError,
   IJobExecution,
   IJobExplanation,
   IJobGap,
   IJobHistory,
   IJobLogLine,
   IJobStats,
+  IJobStep,
   IJobTarget,
   IMetrics,
   IMetricsFigures,
@@ -20,13 +20,14 @@ import type {
 
 export type {
   IJob,
-  IJobError,
   IJobExecution,
+  IJobError,
   IJobExplanation,
   IJobGap,
   IJobHistory,
   IJobLogLine,
   IJobStats,
+  IJobStep,
   IJobTarget,
   IMetricsFigures,
   IMetricsTimes,
@@ -83,17 +84,7 @@ export interface JobPage {
   cut?: boolean;
 }
 
-export interface Step {
-  name: string;
-  status?: string;
-  at?: number;
-  started_at?: number;
-  completed_at?: number;
-  duration_ms?: number;
-  result?: unknown;
-  error?: IJobError;
-  [field: string]: unknown;
-}
+export type Step = IJobStep;
 
 export interface JobDetails {
   job: IJob;

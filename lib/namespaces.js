@@ -3,6 +3,7 @@
 
 const { refuse } = require('./errors.js');
 const { reported } = require('./json.js');
+const { StepRecords } = require('./step-records.js');
 
 /** As `MAX_VALUE_BYTES` in `src/api/caches.rs`. */
 const MAX_CACHED_BYTES = 256 * 1024;
@@ -43,6 +44,19 @@ function namespaces(bridge) {
   };
 }
 
+/** The steps of a run, from what is recorded of them. */
+function stepsOfRun(run, records) {
+  const known = new StepRecords(records, run);
+  return {
+    run,
+    steps: known.all().map(({ tag, text, isUndone }) => ({
+      tag,
+      status: isUndone ? 'undone' : 'finished',
+      ...(text !== undefined && { result: JSON.parse(text) }),
+    })),
+  };
+}
+
 const jobs = (bridge) => ({
   get: (id) => bridge.call('jobs.get', { id }),
   list: (filter) => bridge.call('jobs.list', { '': filter }),
@@ -64,6 +78,7 @@ const jobs = (bridge) => ({
   getStats: (filter) => bridge.call('jobs.getStats', { '': filter }),
   metrics: (options) => bridge.call('jobs.metrics', { '': options }),
   processes: () => bridge.call('jobs.processes'),
+  steps: async (id) => stepsOfRun(...(await bridge.call('jobs.steps', { id }))),
   targets: (filter) => bridge.call('jobs.targets', { '': filter }),
   audit: (options) => bridge.call('jobs.audit', { options }),
   logs: (id) => bridge.call('jobs.logs', { id }),

@@ -86,6 +86,11 @@ class StepRecords {
     return this.#finished.get(tag);
   }
 
+  /** Finished steps, in their order, with those that were undone. */
+  all() {
+    return [...this.#finished.values()];
+  }
+
   /** Finished steps that have a rollback and were not undone. */
   remaining() {
     return [...this.#finished.values()].filter(({ isUndoable, isUndone }) => isUndoable && !isUndone);

@@ -13,7 +13,7 @@ import { Status } from '../parts/status';
 import { type Column, Table } from '../parts/table';
 import { Ago, Duration, Time, useNow } from '../parts/time';
 import { go, href, jobPath } from '../router';
-import { count, counted, duration, exact, routeQuery, scheduleText, targetText, withNextRun } from '../text';
+import { count, counted, exact, routeQuery, scheduleText, targetText, withNextRun } from '../text';
 import { queryText } from '../api';
 import { zone } from '../settings';
 import type { Attempt, IJob, IJobGap, IJobHistory, IJobLogLine, JobAction, JobDetails, Step } from '../types';
@@ -290,14 +290,13 @@ function Steps({ steps }: { steps: readonly Step[] }) {
   return (
     <ol class="steps">
       {steps.map((step, index) => (
-        <li key={`${step.name}-${index}`}>
-          <Status of={step.status ?? 'completed'} text={step.name} />
-          {step.duration_ms !== undefined && <span class="muted"> {duration(step.duration_ms)}</span>}
-          {step.error && <ErrorView error={step.error} />}
+        <li key={`${step.tag}-${index}`}>
+          <Status of={step.status === 'undone' ? 'cancelled' : 'completed'} text={step.tag} />
+          {step.status === 'undone' && <span class="muted"> undone</span>}
           {step.result !== undefined && step.result !== null && (
             <details class="inline-details">
               <summary>result</summary>
-              <JsonView value={step.result} label={`result of ${step.name}`} />
+              <JsonView value={step.result} label={`result of ${step.tag}`} />
             </details>
           )}
         </li>

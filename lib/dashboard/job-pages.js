@@ -138,11 +138,12 @@ async function oneJob({ app, query, params: [id], user }) {
   const { jobs } = app.ductape;
   const { redaction } = app;
   const job = await jobs.get(id);
-  const [history, logs, explanation, next] = await Promise.all([
+  const [history, logs, explanation, next, { steps }] = await Promise.all([
     jobs.getHistory(id, { limit: HISTORY_ATTEMPTS }),
     jobs.logs(id),
     jobs.explain(id),
     nextTimesOf(app.ductape, job),
+    jobs.steps(id),
   ]);
   return {
     job: redaction.job(job),
@@ -150,7 +151,7 @@ async function oneJob({ app, query, params: [id], user }) {
     logs: redaction.logs(logs),
     explanation: explanationOf(explanation, job, redaction),
     next,
-    steps: [],
+    steps: redaction.steps(steps),
     can: user.readOnly ? [] : actionsOf(job),
   };
 }

@@ -120,6 +120,12 @@ class Redaction {
     return safe === REDACTED ? lines.map((line) => ({ ...line, message: REDACTED })) : safe;
   }
 
+  /** Steps: of each its result may be more than may leave. */
+  steps(steps) {
+    const safe = this.part('steps', steps);
+    return safe === REDACTED ? steps.map(({ result: _result, ...step }) => step) : safe;
+  }
+
   /** A job as it may leave. Its `last_error` is the message of its error. */
   job(job) {
     const safe = { ...job };

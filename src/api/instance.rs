@@ -290,6 +290,7 @@ impl Instance {
             JobsMethod::List => jobs::list(engine, filter).await,
             JobsMethod::Stats => jobs::stats(engine, filter).await,
             JobsMethod::Metrics => metrics::metrics(engine, filter).await,
+            JobsMethod::Steps => steps::of_job(engine, first).await,
             JobsMethod::Targets => targets::targets(engine, filter).await,
             JobsMethod::Audit => audit::audit(engine, filter).await,
             JobsMethod::AddAudit => audit::add(engine, first).await,

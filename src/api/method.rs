@@ -60,6 +60,7 @@ pub enum JobsMethod {
     Stats,
     Metrics,
     Processes,
+    Steps,
     Targets,
     Audit,
     AddAudit,
@@ -108,7 +109,7 @@ pub enum StepsMethod {
 }
 
 /// Every method by the name JavaScript has for it.
-const METHODS: [(&str, Method); 57] = [
+const METHODS: [(&str, Method); 58] = [
     ("start", Method::Start),
     ("drain", Method::Drain),
     ("close", Method::Close),
@@ -127,6 +128,8 @@ const METHODS: [(&str, Method); 57] = [
     ("jobs.getStats", Method::Jobs(JobsMethod::Stats)),
     ("jobs.metrics", Method::Jobs(JobsMethod::Metrics)),
     ("jobs.processes", Method::Jobs(JobsMethod::Processes)),
+    // For the package's JavaScript, which knows what the tags mean.
+    ("jobs.steps", Method::Jobs(JobsMethod::Steps)),
     ("jobs.targets", Method::Jobs(JobsMethod::Targets)),
     ("jobs.audit", Method::Jobs(JobsMethod::Audit)),
     // For the package's JavaScript.

@@ -2,6 +2,7 @@
 //!
 //! Knows no JavaScript. Invariant: an attempt that has ended, or was given up, records nothing.
 
+use super::jobs::{not_found, read_id, to_json};
 use super::method::{Arguments, StepsMethod};
 use crate::engine::Engine;
 use crate::engine::steps::Steps;
@@ -37,6 +38,28 @@ pub(super) async fn call(engine: &Arc<Engine>, method: StepsMethod, arguments: &
             Ok(String::new())
         }
     }
+}
+
+/// `steps(id)`: the number of the last run that has any, and what is recorded of them; else the number of the last run.
+///
+/// # Errors
+/// `NOT_FOUND`.
+pub async fn of_job(engine: &Engine, id: &str) -> Result<String> {
+    let id = read_id(id)?;
+    let found = (engine.store.get(&id).await?, engine.store.history(&id, 1).await?);
+    let (Some(record), Some(history)) = found else {
+        return Err(not_found(&id.to_string()));
+    };
+    let last = history.entries.first().map_or(0, |entry| entry.run);
+    // Of the run behind the last one no attempt has ended yet.
+    for run in [last + 1, last] {
+        let steps = engine.store.steps(record.job, run).await?;
+        if !steps.is_empty() {
+            let pairs: Vec<_> = steps.iter().map(|step| (&step.tag, &step.result)).collect();
+            return to_json(&(run, pairs));
+        }
+    }
+    to_json(&(last, [(); 0]))
 }
 
 fn read<'a, T: serde::Deserialize<'a>>(json: &'a str) -> Result<T> {

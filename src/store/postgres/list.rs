@@ -195,7 +195,7 @@ struct JobScan<'a> {
 impl<'a> JobScan<'a> {
     async fn new(session: &Session, filter: &'a ListFilter, numbers: &Stats, wanted: usize) -> DbResult<Self> {
         let below = filter.before.unwrap_or(JobSeq::MAX);
-        let rare = match filter.asks_for_last_run() {
+        let rare = match filter.asks_for_last_run() || filter.recurring == Some(true) {
             true => Some(recurring(session, filter, below).await?.into_iter()),
             false => None,
         };

@@ -137,7 +137,7 @@ struct JobScan<'a> {
 
 impl<'a> JobScan<'a> {
     fn new(connection: &Connection, filter: &'a ListFilter, numbers: &Stats, wanted: usize) -> Result<Self> {
-        let rare = if filter.asks_for_last_run() {
+        let rare = if filter.asks_for_last_run() || filter.recurring == Some(true) {
             Some(candidates::recurring(connection, filter)?)
         } else if is_rare(connection, filter, numbers, wanted)? {
             Some(candidates::in_states(connection, &filter.statuses)?)
