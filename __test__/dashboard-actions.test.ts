@@ -292,34 +292,6 @@ for (const { kind, unavailable, make } of sharedStores) {
       expect(await page.innerText('main')).toContain('You may look, but not change anything.');
       expect(complaints).toEqual([]);
     }, 60_000);
-
-    test('10,000 failures are tried again', async () => {
-      const ductape = create({ store: await make() });
-      let isMended = false;
-      ductape.features.define('import', () => {
-        if (!isMended) throw new RangeError('row 17 has no date');
-      });
-      await ductape.start({ signals: false });
-      await ductape.features.dispatchMany(Array.from({ length: 10_000 }, () => ({ tag: 'import', input: {} })));
-      await eventually(async () => expect((await ductape.jobs.getStats()).failed).toBe(10_000), 60_000);
-      isMended = true;
-      const { page, complaints, show } = await open(ductape);
-      await show('failures');
-      const from = Date.now();
-      await page.getByRole('button', { name: 'retry all RangeError of import' }).click();
-      await page.getByRole('dialog').waitFor({ timeout: 60_000 });
-      const counted = Date.now();
-      const dialog = page.getByRole('dialog');
-      expect(await dialog.getByRole('heading').innerText()).toBe('Retry 10,000 jobs');
-      await dialog.locator('button[type="submit"]').click();
-      await dialog.locator('progress').waitFor();
-      await dialog.waitFor({ state: 'detached', timeout: 60_000 });
-      await toastOf(page, '10,000 jobs are tried again');
-      console.log(`10,000 failures: counted in ${counted - from} ms, tried again in ${Date.now() - counted} ms`);
-      await eventually(async () => expect((await ductape.jobs.getStats()).completed).toBe(10_000), 60_000);
-      await page.waitForSelector('text=Nothing failed');
-      expect(complaints).toEqual([]);
-    }, 180_000);
   });
 }
 

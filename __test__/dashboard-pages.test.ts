@@ -1,10 +1,13 @@
 // The pages of the dashboard in a real browser: what they show, and that everybody can use them.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { browserPath, expectAccessible, launch, openPage, type WatchedPage } from './support/browser.js';
+import { main } from './support/command.js';
 import { fillWithHistory, fillWithJobs, handleJobs, PAGES, serveDashboard } from './support/dashboard-jobs.js';
 import { create, eventually, temporaryStore } from './support/instances.js';
 import { sharedStores } from './support/stores.js';
@@ -84,13 +87,21 @@ const TEXTS: Record<string, string[]> = {
   'a job that runs': ['three of twelve parts are done', '"done"', 'is running in this instance', 'Progress'],
   'a recurring job': ['15 3 * * *', 'Next times', 'failing, 1 run in a row'],
   'recurring jobs': [' completed, next in', '1 failed', 'every 1 h', 'to come'],
-  targets: ['stripe charge', '40 %', 'no handler', 'Resume 1'],
+  targets: ['stripe charge', '40 %', 'no handler here', 'Resume 1'],
   processes: ['this process', 'alive', '1 / 20'],
   failures: ['FORBIDDEN', 'RangeError', 'Retry all', 'row 17 has no date'],
   webhooks: ['http://127.0.0.1:9/hooks', 'job.failed'],
   resources: ['orders', 'database'],
   audit: ['Nothing was changed yet'],
 };
+
+/** What has to be scrolled sideways: the page, or a table in it. */
+const widerThanWindow = (page: Page) =>
+  page.evaluate(() =>
+    [document.documentElement, ...document.querySelectorAll('.table-frame')]
+      .filter((each) => each.scrollWidth > each.clientWidth)
+      .map((each) => `${each.className || each.tagName} ${each.scrollWidth} > ${each.clientWidth}`),
+  );
 
 async function checkAllPages({ page, complaints, shift }: WatchedPage, url: string, name: string) {
   for (const [title, path] of PAGES) {
@@ -99,10 +110,7 @@ async function checkAllPages({ page, complaints, shift }: WatchedPage, url: stri
     for (const each of TEXTS[title] ?? []) expect(text, `${name}, ${title}`).toContain(each);
     await expectAccessible(page, `${name}, ${title}`);
     expect(await shift(), `${name}, ${title}: moves`).toBeLessThan(MAX_SHIFT);
-    const tooWide = await page.evaluate(
-      () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
-    );
-    expect(tooWide, `${name}, ${title}: wider than the window`).toBeLessThanOrEqual(0);
+    expect(await widerThanWindow(page), `${name}, ${title}`).toEqual([]);
     if (PICTURES) {
       await mkdir(PICTURES, { recursive: true });
       const file = `${name} ${title}.png`.replaceAll(/[ ,]+/g, '-');
@@ -363,6 +371,37 @@ describeBrowser('the browser', () => {
     isIn = true;
     await page.click('text=Try again');
     await page.waitForSelector('text=stripe charge');
+  }, 60_000);
+});
+
+describeBrowser('the demo', () => {
+  test('shows itself by the link that it prints, once', async () => {
+    const demo = spawn(process.execPath, [main, 'demo'], { stdio: ['ignore', 'pipe', 'inherit'] });
+    onTestFinished(async () => {
+      demo.kill();
+      if (demo.exitCode === null && demo.signalCode === null) await once(demo, 'exit');
+    });
+    const [printed] = await once(demo.stdout.setEncoding('utf8'), 'data');
+    const link = String(printed).split('\n')[0] ?? '';
+    const { page, complaints } = await open();
+    await page.goto(link);
+    await page.waitForSelector('.count');
+    await page.waitForSelector('.live.is-on');
+    const { origin } = new URL(link);
+    for (const [title, path] of PAGES) {
+      if (title.startsWith('a ')) continue;
+      await shown(page, `${origin}/${path}`);
+      await expectAccessible(page, `demo, ${title}`);
+      expect(await widerThanWindow(page), `demo, ${title}`).toEqual([]);
+      if (PICTURES) await page.screenshot({ path: join(PICTURES, `demo-${title}.png`), fullPage: true });
+    }
+    await shown(page, `${origin}/jobs`);
+    await page.locator('.row-link').first().click();
+    await page.waitForSelector('text=Explanation');
+    expect(complaints).toEqual([]);
+    const other = await open();
+    await other.page.goto(link);
+    await expect.poll(() => other.page.innerText('body')).not.toContain('Overview');
   }, 60_000);
 });
 

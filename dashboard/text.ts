@@ -120,6 +120,9 @@ export function momentOfInput(text: string, utc: boolean): number | undefined {
   return Number.isNaN(at) ? undefined : at;
 }
 
+/** An id that was generated: its beginning is its time, its end tells it apart. */
+export const shortId = (id: string): string => id.replace(/^(job_[0-9a-f]{8})-[0-9a-f-]{14}-([0-9a-f]{12})$/, '$1…$2');
+
 /** charge, or stripe charge. */
 export const targetText = (target: IJobTarget): string => Object.values(target).filter(Boolean).join(' ');
 

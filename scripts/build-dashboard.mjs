@@ -86,7 +86,7 @@ const build = await context({
   minify: true,
   format: 'esm',
   loader: { '.svg': 'copy' },
-  target: ['es2022', 'chrome109', 'firefox115', 'safari16.4'],
+  target: ['es2022', 'chrome109', 'firefox121', 'safari16.4'],
   jsx: 'automatic',
   jsxImportSource: 'preact',
   metafile: true,

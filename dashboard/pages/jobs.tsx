@@ -12,7 +12,7 @@ import { Status } from '../parts/status';
 import { type Column, type Selection, Table } from '../parts/table';
 import { Ago, Time } from '../parts/time';
 import { go, href, jobPath, place } from '../router';
-import { count, counted, scheduleText, targetText } from '../text';
+import { count, counted, scheduleText, shortId, targetText } from '../text';
 import type { JobPage, ListedJob } from '../types';
 
 export const PAGE_SIZE = 50;
@@ -33,11 +33,10 @@ const COLUMNS: ReadonlyArray<Column<ListedJob>> = [
   {
     name: 'Job',
     isHead: true,
-    isWide: true,
     of: (job) => (
       <a href={href(jobPath(job.id))} class="row-link" title={job.id}>
         <span class="strong">{targetText(job.target)}</span> <span class="muted">{job.namespace}</span>
-        <span class="id">{job.id}</span>
+        <span class="id">{shortId(job.id)}</span>
       </a>
     ),
   },

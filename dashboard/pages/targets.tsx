@@ -5,7 +5,6 @@ import { useData } from '../data';
 import { useLiveReload } from '../live';
 import { RangeChoice, useRange } from '../parts/range';
 import { Empty, Loaded, Page, Panel } from '../parts/panel';
-import { Status } from '../parts/status';
 import { type Column, Table } from '../parts/table';
 import { Duration } from '../parts/time';
 import { href } from '../router';
@@ -28,6 +27,20 @@ function rateText(runs: number, range: Range): string {
   return perMinute >= 1 ? `${short(perMinute)}/min` : `${short(perMinute * 60)}/h`;
 }
 
+const handledText = ({ handled_here, concurrency }: TargetRow) =>
+  [
+    handled_here ? 'handled here' : 'no handler here',
+    concurrency !== undefined && `at most ${count(concurrency)} at once`,
+  ]
+    .filter(Boolean)
+    .join(', ');
+
+/** What can be done to the jobs of a target as they are now. */
+const actionsOf = ({ counts }: TargetRow): Array<'pause' | 'resume'> => [
+  ...((counts?.running ?? 0) + (counts?.queued ?? 0) + (counts?.scheduled ?? 0) > 0 ? (['pause'] as const) : []),
+  ...((counts?.paused ?? 0) > 0 ? (['resume'] as const) : []),
+];
+
 /** Jobs of exactly this target. */
 const filterOfTarget = ({ namespace, product, env, target }: TargetRow) => ({ namespace, product, env, target });
 
@@ -47,7 +60,7 @@ function columnsOf(range: Range, isReadOnly: boolean, reload: () => void): Reado
         <a href={href(`jobs${queryText(routeQuery(row))}`)} class="row-link">
           <span class="strong">{targetText(row.target)}</span> <span class="muted">{row.namespace}</span>
           <span class="id">
-            {row.product}, {row.env}
+            {row.product}, {row.env}: {handledText(row)}
           </span>
         </a>
       ),
@@ -73,19 +86,10 @@ function columnsOf(range: Range, isReadOnly: boolean, reload: () => void): Reado
     { name: 'p95', isNumber: true, of: ({ figures }) => <Duration ms={figures?.duration?.p95} /> },
     { name: 'Late p95', isNumber: true, of: ({ figures }) => <Duration ms={figures?.lateness?.p95} /> },
     {
-      name: 'Here',
-      of: ({ handled_here, concurrency }) =>
-        handled_here ? (
-          <Status of="alive" text={concurrency === undefined ? 'handled' : `at most ${count(concurrency)}`} />
-        ) : (
-          <span class="muted">no handler</span>
-        ),
-    },
-    {
       name: 'Change',
       of: (row) => (
         <span class="buttons">
-          {(['pause', 'resume'] as const).map((action) => (
+          {actionsOf(row).map((action) => (
             <button
               key={action}
               type="button"
@@ -96,7 +100,7 @@ function columnsOf(range: Range, isReadOnly: boolean, reload: () => void): Reado
                 actOnMany(action, { filter: filterOfTarget(row) }, `the jobs of ${targetText(row.target)}`, reload)
               }
             >
-              {action === 'pause' ? 'Pause' : `Resume${row.counts?.paused ? ` ${count(row.counts.paused)}` : ''}`}
+              {action === 'pause' ? 'Pause' : `Resume ${count(row.counts?.paused ?? 0)}`}
               <span class="hidden"> all jobs of {targetText(row.target)}</span>
             </button>
           ))}

@@ -69,12 +69,16 @@ function nextMarks(
   return marks;
 }
 
+/** As many runs and times as the server tells of one job. */
+const TOLD = 190;
+
 /** The same in words. */
 export function stripText({ job, past, gaps, next: given }: RecurringRow, now: number, utc: boolean): string {
   const next = withNextRun(given, job).filter((at) => at <= now + DAY);
   const of = (status: string) => past.filter((each) => each.status === status).length;
   const parts = [
     past.length === 0 && gaps.length === 0 && 'no run in the past 24 hours',
+    past.length >= TOLD && `the newest ${past.length} runs`,
     of('completed') > 0 && `${counted(of('completed'), 'run')} completed`,
     of('failed') > 0 && `${of('failed')} failed`,
     of('cancelled') > 0 && `${of('cancelled')} cancelled`,
@@ -152,6 +156,16 @@ export function Strip({ row, now, width, utc }: { row: RecurringRow; now: number
           </g>
         );
       })}
+      {row.past.length >= TOLD && (
+        <line class="more-line" x1={0} x2={x(row.past[0]?.at ?? now)} y1={middle} y2={middle}>
+          <title>earlier runs are not told</title>
+        </line>
+      )}
+      {row.next.length >= TOLD && (
+        <line class="more-line" x1={x(row.next.at(-1) ?? now)} x2={width} y1={middle} y2={middle}>
+          <title>and so on</title>
+        </line>
+      )}
       {nextMarks(
         withNextRun(row.next, row.job).filter((at) => at > now && inView(at)),
         x,
