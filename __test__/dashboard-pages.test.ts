@@ -155,8 +155,6 @@ describeBrowser('every page', () => {
 
   test('of an empty store says what to do', async () => {
     const ductape = create({ store: await temporaryStore() });
-    // Makes the store.
-    await ductape.jobs.getStats();
     const { url } = await serve(ductape);
     const { page, complaints } = await open();
     for (const [path, text] of [

@@ -7,6 +7,8 @@ const { tokenCookie, tokenOf } = require('./access.js');
 /** What kind of store it is. It never changes. */
 async function kindOf({ ductape, looks }) {
   return looks.get('kind of store', Number.POSITIVE_INFINITY, async () => {
+    // Makes the store where it is new: `health` never does.
+    await ductape.jobs.getStats();
     const health = await ductape.health({ limit: 0 });
     if (health.server) return 'postgres';
     return health.memory ? 'memory' : 'sqlite';
