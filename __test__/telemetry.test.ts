@@ -21,6 +21,7 @@ import {
   env,
   eventually,
   job,
+  nextTurn,
   product,
   recordingLogger,
   temporaryStore,
@@ -389,6 +390,43 @@ describe('the headers of a trace', () => {
     await ductape.jobs.wait(job_id);
     const { traceparent, tracestate } = receiver.requests[0]?.headers ?? {};
     expect({ ...(traceparent && { traceparent }), ...(tracestate && { tracestate }) }).toEqual(expected);
+  });
+
+  it('are those of the propagator of the program, as far as they can be headers', async () => {
+    propagation.disable();
+    const written = { 'X-Vendor-Trace': 'Root=1-a', 'bad name': 'a', 'bad-value': 'a\nb', long: 'x'.repeat(20_000) };
+    propagation.setGlobalPropagator({
+      inject: (_, carrier) => void Object.assign(carrier as object, written),
+      extract: (from) => from,
+      fields: () => Object.keys(written),
+    });
+    onTestFinished(() => {
+      propagation.disable();
+      provider.register();
+    });
+    const receiver = await service();
+    const ductape = create({ telemetry: true, ...shop(receiver.url) });
+    const { job_id } = await ductape.actions.dispatch({ app: 'shop', event: 'call', input: {} });
+    await ductape.jobs.wait(job_id);
+    const { headers } = receiver.requests[0] ?? { headers: {} };
+    expect(headers['x-vendor-trace']).toBe('Root=1-a');
+    for (const name of ['traceparent', 'bad name', 'bad-value', 'long']) expect(headers).not.toHaveProperty([name]);
+  });
+
+  it('are not waited for when the event loop is busy', async () => {
+    const receiver = await service();
+    const ductape = create({ telemetry: true, ...shop(receiver.url) });
+    const call = { app: 'shop', event: 'call', input: {} };
+    // The connector is open.
+    await ductape.jobs.wait((await ductape.actions.dispatch(call)).job_id);
+    const dispatched = ductape.actions.dispatch(call);
+    await nextTurn();
+    const until = performance.now() + 2_500;
+    while (performance.now() < until);
+    await ductape.jobs.wait((await dispatched).job_id);
+    expect(receiver.requests.map(({ headers }) => headers.traceparent !== undefined)).toEqual([true, false]);
+    // The spans are there all the same.
+    expect(await untilNamed('POST', 2)).toHaveLength(2);
   });
 
   it.skipIf(!address('DUCTAPE_TEST_NATS'))('go with messages to brokers', async () => {

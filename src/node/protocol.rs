@@ -303,8 +303,12 @@ impl CarriedAnswer {
         };
         let mut bytes = 0;
         let mut fits = |name: &str, value: &str| {
-            bytes += name.len() + value.len();
-            bytes <= MAX_CARRIED_BYTES
+            let with = bytes + name.len() + value.len();
+            let fits = with <= MAX_CARRIED_BYTES;
+            if fits {
+                bytes = with;
+            }
+            fits
         };
         let headers = answer.headers.into_iter();
         Carried {
