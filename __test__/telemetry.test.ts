@@ -12,6 +12,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { tracingChannel } from 'node:diagnostics_channel';
 import type { IncomingMessage, RequestListener } from 'node:http';
 import { connect } from 'node:net';
+import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import type { Resources } from './support/ductape.js';
@@ -532,7 +533,7 @@ describe('without', () => {
       } catch (error) {
         console.log('error', error.code, error.message);
       }`;
-    const child = node(['--eval', hook, '--', new URL('../index.js', import.meta.url).pathname]);
+    const child = node(['--eval', hook, '--', join(import.meta.dirname, '../index.js')]);
     expect(await child.waitForLine('error')).toBe(
       'VALIDATION_ERROR options.telemetry: needs the package @opentelemetry/api, which is not there: npm install @opentelemetry/api',
     );
