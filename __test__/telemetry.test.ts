@@ -409,8 +409,8 @@ describe('the headers of a trace', () => {
     const ductape = create({ telemetry: true, ...shop(receiver.url) });
     const { job_id } = await ductape.actions.dispatch({ app: 'shop', event: 'call', input: {} });
     await ductape.jobs.wait(job_id);
-    const { headers } = receiver.requests[0] ?? { headers: {} };
-    expect(headers['x-vendor-trace']).toBe('Root=1-a');
+    const headers = receiver.requests[0]?.headers;
+    expect(headers?.['x-vendor-trace']).toBe('Root=1-a');
     for (const name of ['traceparent', 'bad name', 'bad-value', 'long']) expect(headers).not.toHaveProperty([name]);
   });
 
