@@ -357,6 +357,18 @@ describeBrowser('the browser', () => {
     expect(await created()).not.toBe(local);
   }, 60_000);
 
+  test('tells how long ago things were by the clock of the store', async () => {
+    const ductape = await busyInstance(await temporaryStore());
+    const { url } = await serve(ductape);
+    const { page, complaints } = await open();
+    // The browser's is wrong by a day.
+    await page.clock.setFixedTime(Date.now() + DAY);
+    await shown(page, `${url}jobs`);
+    await page.waitForSelector('.live.is-on');
+    await expect.poll(() => page.locator('tbody tr').first().innerText()).toMatch(/(\d+ s ago|now)\s*$/);
+    expect(complaints).toEqual([]);
+  }, 60_000);
+
   test('is told that it may not any more', async () => {
     const ductape = await busyInstance(await temporaryStore());
     let isIn = true;
@@ -409,7 +421,6 @@ describeBrowser('a day', () => {
     await fillWithHistory(ductape);
     const { url } = await serve(ductape);
     const { page, complaints } = await open({ deviceScaleFactor: 1, viewport: { width: 1280, height: 740 } });
-    await page.clock.setFixedTime(ductape.clock.now());
     await shown(page, `${url}recurring`);
     const strips = await page
       .locator('svg.strip')

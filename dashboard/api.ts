@@ -17,6 +17,23 @@ export class ApiError extends Error {
 
 export const session = state<Session | undefined>(undefined);
 
+/** How much the store's clock is ahead of the browser's, in ms. */
+const clockOffset = state(0);
+
+/** Differences below this may be the way that an answer takes. */
+const MIN_OFFSET_MS = 2_000;
+
+/** Takes the store's time from an answer. */
+export function setClock(at: number): void {
+  const offset = at - Date.now();
+  if (Math.abs(offset - clockOffset.get()) >= MIN_OFFSET_MS) {
+    clockOffset.set(Math.abs(offset) < MIN_OFFSET_MS ? 0 : offset);
+  }
+}
+
+/** Now, by the clock of the store. */
+export const storeNow = (): number => Date.now() + clockOffset.get();
+
 /** Whether the last call reached the server. */
 export const reachable = state(true);
 
@@ -79,7 +96,9 @@ export async function change<T>(method: 'POST' | 'DELETE', path: string, body: u
 }
 
 export async function loadSession(): Promise<void> {
-  session.set(await get<Session>('session'));
+  const found = await get<Session>('session');
+  setClock(found.now);
+  session.set(found);
 }
 
 /** Whether this person may change nothing. */

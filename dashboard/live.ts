@@ -1,6 +1,6 @@
 // The stream of events, once for all tabs of a browser: the tab that holds the lock reads it and tells the others.
 import { useEffect, useRef } from 'preact/hooks';
-import { BASE } from './api';
+import { BASE, setClock } from './api';
 import { state } from './state';
 import type { Sample } from './types';
 
@@ -25,6 +25,7 @@ function receive(message: Message): void {
   else if (message.kind === 'job') news.set({ ...message.event });
   else {
     connected.set(true);
+    setClock(message.sample.at);
     samples.set([...samples.get().slice(1 - KEPT_SAMPLES), message.sample]);
   }
 }

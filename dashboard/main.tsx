@@ -1,7 +1,7 @@
 // The frame of all pages: where one can go, what is live, how things are shown.
 import './styles/main.css';
 import { type JSX, render } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useErrorBoundary, useRef } from 'preact/hooks';
 import { ApiError, loadSession, reachable, session } from './api';
 import { listenToKeys, PAGES } from './keys';
 import { connected, samples, startLive } from './live';
@@ -151,6 +151,26 @@ function Foot() {
   );
 }
 
+/** An id of an address; one that is no text in UTF-8 is the id of no job. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+/** Shows that drawing a page failed, in its place: the others can still be gone to. */
+function Guarded({ path }: { path: string }) {
+  const [error] = useErrorBoundary();
+  if (!error) return <Content path={path} />;
+  return (
+    <Page title="This page failed">
+      <Problem message={`${(error as Error).message}: this is a fault of the dashboard`} />
+    </Page>
+  );
+}
+
 function Content({ path }: { path: string }) {
   const refused = refusal.use();
   const known = session.use();
@@ -163,7 +183,7 @@ function Content({ path }: { path: string }) {
       </Page>
     );
   }
-  if (first === 'jobs' && second !== undefined) return <JobPage key={path} id={decodeURIComponent(second)} />;
+  if (first === 'jobs' && second !== undefined) return <JobPage key={path} id={decoded(second)} />;
   const Shown = PAGE_OF[path];
   if (Shown) return <Shown key={path} />;
   return (
@@ -212,7 +232,7 @@ function App() {
       </header>
       <main id="main">
         <Unreachable />
-        <Content path={path} />
+        <Guarded key={path} path={path} />
       </main>
       <Dialogs />
       <Toasts />

@@ -94,7 +94,7 @@ export function clock(at: number, utc: boolean): string {
 }
 
 /** 14:05:09 today, else 2026-11-30 14:05:09. */
-export function moment(at: number, utc: boolean, now = Date.now()): string {
+export function moment(at: number, utc: boolean, now: number): string {
   const parts = partsOf(at, utc);
   const today = partsOf(now, utc);
   const time = `${pad(parts.hour)}:${pad(parts.minute)}:${pad(parts.second)}`;

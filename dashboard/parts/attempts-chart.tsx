@@ -1,5 +1,6 @@
 // The attempts of a job on an axis of time, a line for each run: how long each took, and what was waited between them.
 import { useMemo } from 'preact/hooks';
+import { storeNow } from '../api';
 import { zone } from '../settings';
 import { counted, duration, exact, moment } from '../text';
 import type { IJob, IJobExecution } from '../types';
@@ -133,7 +134,7 @@ export function AttemptsChart({ runs }: { runs: readonly Run[] }) {
                 run {run.number}
               </text>
               <text class="tick" x={LEFT - 10} y={16} text-anchor="end">
-                {moment(run.from, utc)}
+                {moment(run.from, utc, storeNow())}
               </text>
               {run.bars.slice(1).map((bar, index) => {
                 const before = run.bars[index];

@@ -1,5 +1,6 @@
 // Times, in the zone that was chosen; the other one is in the title.
 import { useEffect, useState } from 'preact/hooks';
+import { storeNow } from '../api';
 import { zone } from '../settings';
 import { duration, exact, moment, relative } from '../text';
 
@@ -8,11 +9,11 @@ setInterval(() => {
   if (!document.hidden) for (const each of ticks) each();
 }, 1_000);
 
-/** Now, drawn again every second. */
+/** Now by the clock of the store, drawn again every second. */
 export function useNow(): number {
-  const [now, setNow] = useState(Date.now());
+  const [now, setNow] = useState(storeNow());
   useEffect(() => {
-    const tick = () => setNow(Date.now());
+    const tick = () => setNow(storeNow());
     ticks.add(tick);
     return () => {
       ticks.delete(tick);
@@ -28,7 +29,7 @@ export function Time({ at }: { at: number | undefined | null }) {
   if (at === undefined || at === null) return <span class="muted">–</span>;
   return (
     <time class="time" dateTime={new Date(at).toISOString()} title={titleOf(at)}>
-      {moment(at, chosen === 'utc')}
+      {moment(at, chosen === 'utc', storeNow())}
     </time>
   );
 }
