@@ -19,5 +19,7 @@ export default defineConfig({
     reporters: ['default', skipped, ...(process.env.GITHUB_ACTIONS ? ['github-actions'] : [])],
     testTimeout: 30_000,
     hookTimeout: 120_000,
+    // As long as `eventually`: machines are slow at times.
+    expect: { poll: { timeout: 10_000, interval: 20 } },
   },
 });
