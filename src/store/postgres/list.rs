@@ -44,11 +44,13 @@ const SELECT_NEWEST: &str = concat!(
     matches_filter!(),
     " ORDER BY seq DESC LIMIT $7"
 );
+/// Rows are compared, since with a route that is given alone the server may go through all jobs by their numbers.
 const SELECT_NEWEST_OF_ROUTES: &str = concat!(
     "SELECT found.seq FROM (SELECT DISTINCT unnest($5::bigint[]) AS number) AS wanted CROSS JOIN LATERAL \
-     (SELECT seq FROM ductape.jobs WHERE route = wanted.number AND seq < $1 AND ",
+     (SELECT seq FROM ductape.jobs WHERE route IS NOT NULL AND (route, seq) < (wanted.number, $1) \
+     AND (route, seq) >= (wanted.number, 0) AND ",
     matches_filter!(),
-    " ORDER BY route, seq DESC LIMIT $7) AS found ORDER BY found.seq DESC LIMIT $7"
+    " ORDER BY route DESC, seq DESC LIMIT $7) AS found ORDER BY found.seq DESC LIMIT $7"
 );
 const SELECT_NEWEST_OF_TAG: &str = concat!(
     "SELECT seq FROM ductape.tags JOIN ductape.jobs ON seq = job WHERE tag = ($6::text[])[1] AND job < $1 AND ",
