@@ -1681,7 +1681,7 @@ export interface DashboardOptions {
   /**
    * Says who asks: a user, a name, or `true` for one without a name; anything empty refuses. It is asked for every request, with what the
    * handler was called with: the `req` of Node.js and Express, Fastify's request, Koa's context, or the `Request`. When it throws,
-   * nobody is let in.
+   * or gives another spelling of `readOnly`, nobody is let in. A stream of events ends after a minute, so that it is asked again.
    *
    * Without it, only this machine is served: a peer on loopback, by a name of loopback, and not through a proxy.
    */

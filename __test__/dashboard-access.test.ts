@@ -1,10 +1,11 @@
 // Who is let in to the dashboard and what they may do: every route, by every kind of user, on each kind of store.
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import { connect } from 'node:net';
 import pg from 'pg';
 import { describe, expect, it } from 'vitest';
 import { type Answer, type Asked, ask, byHeader, listen, serve, signIn } from './support/dashboard.js';
-import { create, job, nextTurn, recordingLogger, rejection, problemPaths } from './support/instances.js';
+import { create, job, nextTurn, problemPaths, recordingLogger, rejection } from './support/instances.js';
 import { postgresStore, server, sharedStores } from './support/stores.js';
 
 const reading = [
@@ -124,7 +125,8 @@ describe.each(sharedStores)('a dashboard of $kind', ({ unavailable, make }) => {
         'ann: pause many',
         'ann: check resources',
       ]);
-      expect(entries.at(-4).detail).toEqual({ id: 'ticks-1', reason: 'too early' });
+      // A reason is with the job alone.
+      expect(entries.at(-4).detail).toEqual({ id: 'ticks-1' });
       expect((await ductape.jobs.get('ticks-1')).status).toBe('paused');
       expect((await rejection(ductape.jobs.get('failed-1'))).code).toBe('NOT_FOUND');
     },
@@ -203,8 +205,92 @@ describe('without authorize', () => {
     ]) {
       expect([host, await status({ host })]).toEqual([host, 403]);
     }
-    for (const name of ['forwarded', 'x-forwarded-for', 'X-Forwarded-Proto', 'x-real-ip', 'Via']) {
+    for (const name of [
+      'forwarded',
+      'x-forwarded',
+      'x-forwarded-for',
+      'X-Forwarded-Proto',
+      'x-real-ip',
+      'Via',
+      'cf-connecting-ip',
+      'true-client-ip',
+      'x-client-ip',
+      'x-cluster-client-ip',
+      'fly-client-ip',
+      'fastly-client-ip',
+      'x-envoy-external-address',
+      'x-original-host',
+      'x-original-forwarded-for',
+      'cdn-loop',
+      'x-azure-clientip',
+      'x-appengine-user-ip',
+      'x-proxyuser-ip',
+    ]) {
       expect([name, await status({ [name]: '127.0.0.1' })]).toEqual([name, 403]);
+    }
+  });
+
+  it('serves no page that the browser knows by another name', async () => {
+    const url = await serve(create());
+    const { host, port } = new URL(url);
+    const status = async (headers: Record<string, string>) =>
+      (await ask(url, '/api/session', { headers: { host, 'sec-fetch-site': 'same-origin', ...headers } })).status;
+    for (const origin of [
+      'https://jobs.example',
+      'http://127.0.0.1.evil.example',
+      'http://127.0.0.1:1',
+      `http://localhost:${port}`,
+      'null',
+      '',
+    ]) {
+      expect([origin, await status({ origin })]).toEqual([origin, 403]);
+    }
+    for (const referer of ['https://jobs.example/jobs', 'http://localhost@evil.example/', 'null', '']) {
+      expect([referer, await status({ referer })]).toEqual([referer, 403]);
+    }
+    expect(await status({ origin: url, referer: `${url}/jobs` })).toBe(200);
+    expect(await status({ referer: 'http://[::1]:8080/start' })).toBe(200);
+    expect(await status({ host: `LocalHost:${port}`, origin: `http://localhost:${port}` })).toBe(200);
+    const headers = {
+      host,
+      'sec-fetch-site': 'same-origin',
+      origin: 'https://jobs.example',
+      referer: 'https://jobs.example/',
+    };
+    // With `authorize` a proxy may give the host another name.
+    expect((await ask(await serve(create(), { authorize: () => 'ann' }), '/api/session', { headers })).status).toBe(
+      200,
+    );
+  });
+
+  it('does not serve HTTP/1.0, by which a proxy that adds no header shows, however it is called', async () => {
+    const plain = create().dashboard();
+    const fastify = create().dashboard();
+    const koa = create().dashboard();
+    const authorized = create().dashboard({ authorize: () => 'ann' });
+    const urls = {
+      node: await listen(plain),
+      fastify: await listen((raw, res) => {
+        const request = { raw, headers: raw.headers, body: undefined };
+        void fastify(request as never, { raw: res, hijack() {} } as never);
+      }),
+      koa: await listen((req, res) => void koa({ req, res } as never)),
+      authorized: await listen(authorized),
+    };
+    const statusOf = (url: string, version: string) =>
+      new Promise((resolve, reject) => {
+        const { host, hostname, port } = new URL(url);
+        const socket = connect(Number(port), hostname);
+        let text = '';
+        socket.setEncoding('utf8').on('data', (data: string) => {
+          text += data;
+        });
+        socket.on('error', reject).on('close', () => resolve(text.split(' ', 2)[1]));
+        socket.write(`GET /api/session HTTP/${version}\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+      });
+    for (const [how, url] of Object.entries(urls)) {
+      const statuses = [await statusOf(url, '1.0'), await statusOf(url, '1.1')];
+      expect([how, ...statuses]).toEqual([how, how === 'authorized' ? '200' : '403', '200']);
     }
   });
 
@@ -241,6 +327,15 @@ describe('authorize', () => {
     ['nothing', undefined, 401, undefined],
     ['null', null, 401, undefined],
     ['an empty name', '', 401, undefined],
+    ['zero', 0, 401, undefined],
+    ['what is no number', Number.NaN, 401, undefined],
+    ['a user with an empty name', { user: '', readOnly: false }, 401, undefined],
+    ['a user with no name', { user: undefined }, 401, undefined],
+    ['a user with a number', { user: 1 }, 500, undefined],
+    ['a whole record', { user: 'ann', id: 7, read: true, readOnlyUntil: 1 }, 200, { user: 'ann', read_only: false }],
+    ['a direction', { user: 'ann\u202e\u200f\u2066' }, 200, { user: 'ann\\u202e\\u200f\\u2066' }],
+    ['a second line', 'ann\n\0\u2028', 200, { user: 'ann\\n\\u0000\\u2028' }],
+    ['a long name', '\u202e'.repeat(1_000), 200, { user: '\\u202e'.repeat(34).slice(0, 200) }],
     ['an object without a name', { readOnly: true }, 500, undefined],
     ['a number', 1, 500, undefined],
   ])('may give %s', async (_name, given, status, session) => {
@@ -248,6 +343,30 @@ describe('authorize', () => {
     const answer = await ask(url, '/api/session');
     expect(answer.status).toBe(status);
     if (session) expect(answer.json).toMatchObject(session);
+  });
+
+  it.each(['readonly', 'read_only', 'READ_ONLY', 'read-only', 'ReadOnly', 'read_Only'])(
+    'lets nobody in by a user with %s, which is not readOnly',
+    async (name) => {
+      const logger = recordingLogger();
+      const given = [
+        { user: 'ann', [name]: true },
+        { user: 'ann', readOnly: false, [name]: true },
+      ];
+      for (const user of [...given, Object.assign(Object.create({ [name]: true }), { user: 'ann' })]) {
+        const url = await serve(create({ logger }), { authorize: () => user });
+        expect((await ask(url, '/api/session')).status).toBe(500);
+      }
+      await nextTurn();
+      expect(logger.messagesAt('error')).toHaveLength(3);
+      expect(logger.messagesAt('error')[0]).toContain(`${name}, which must be called readOnly`);
+    },
+  );
+
+  it('names who changes something so that no entry of the audit log looks like another', async () => {
+    const ann = await signIn(await serve(create(), { authorize: () => 'ann\u202e\n' }));
+    expect((await ann.post('/api/resources/check')).status).toBe(200);
+    expect((await ann.get('/api/audit')).json.entries).toMatchObject([{ who: 'ann\\u202e\\n' }]);
   });
 
   it('lets nobody in when it throws, and tells the log alone why', async () => {

@@ -47,3 +47,32 @@ for (const { kind, unavailable, make } of sharedStores) {
     }, 180_000);
   });
 }
+
+test.skipIf(!browserPath)(
+  'failures with one of two codes are tried again in requests that any web server takes',
+  async () => {
+    const ductape = create({ store: 'memory:', worker: { concurrency: 100 } });
+    ductape.features.define('import', ({ input }) => {
+      throw (input as { n: number }).n % 2 ? new RangeError('row 17 has no date') : new TypeError('no row');
+    });
+    await ductape.start({ signals: false });
+    await ductape.features.dispatchMany(Array.from({ length: 5_000 }, (_, n) => ({ tag: 'import', input: { n } })));
+    await eventually(async () => expect((await ductape.jobs.getStats()).failed).toBe(5_000), 60_000);
+    ductape.features.define('import', () => 1);
+    const { url, close } = await serveDashboard(ductape);
+    onTestFinished(close);
+    const { page, complaints, close: closePage } = await openPage(browser);
+    onTestFinished(closePage);
+    const sizes: number[] = [];
+    page.on('request', (request) => sizes.push(request.postData()?.length ?? 0));
+    await page.goto(`${url}failures`);
+    await page.getByRole('button', { name: 'retry all RangeError of import' }).click();
+    await page.getByRole('dialog').getByRole('heading', { name: 'Retry 2,500 jobs' }).waitFor({ timeout: 60_000 });
+    await page.getByRole('dialog').locator('button[type="submit"]').click();
+    await page.locator('.toast', { hasText: '2,500 jobs are tried again' }).waitFor({ timeout: 60_000 });
+    await eventually(async () => expect((await ductape.jobs.getStats()).completed).toBe(2_500), 60_000);
+    expect(Math.max(...sizes)).toBeLessThan(100_000);
+    expect(complaints).toEqual([]);
+  },
+  120_000,
+);

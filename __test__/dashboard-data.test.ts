@@ -60,6 +60,7 @@ describe('redact', () => {
     ['input.a.c.*.d', '{"a":{"__proto__":{"b":1},"c":[{"d":"[redacted]"},3]},"e":"f"}'],
     ['input.a.__proto__.b', '{"a":{"__proto__":{"b":"[redacted]"},"c":[{"d":2},3]},"e":"f"}'],
     ['input.**.d', '{"a":{"__proto__":{"b":1},"c":[{"d":"[redacted]"},3]},"e":"f"}'],
+    ['input.**.**.d', '{"a":{"__proto__":{"b":1},"c":[{"d":"[redacted]"},3]},"e":"f"}'],
     ['*.**.b', '{"a":{"__proto__":{"b":"[redacted]"},"c":[{"d":2},3]},"e":"f"}'],
     ['input.x.y', '{"a":{"__proto__":{"b":1},"c":[{"d":2},3]},"e":"f"}'],
     ['result.a', '{"a":{"__proto__":{"b":1},"c":[{"d":2},3]},"e":"f"}'],
@@ -83,9 +84,9 @@ describe('redact', () => {
     expect([third.error.code, third.error.message, third.error.cause.message]).toEqual([
       'CODE-1',
       '[redacted]',
-      'cause-1',
+      '[redacted]',
     ]);
-    expect(third.error.stack).toMatch(/^Error: \[redacted\]\n {4}at /);
+    expect(third.error.stack).toMatch(/^\[redacted\]\n {4}at /);
   });
 });
 
@@ -303,7 +304,7 @@ describe.each(sharedStores)('a dashboard of $kind', ({ unavailable, make }) => {
     ]);
     const ann = await signIn(url);
     const { webhooks } = await get('/api/webhooks');
-    expect(webhooks).toMatchObject([{ id: webhook, url: 'https://a.example/hook?key=***', secret: '****' }]);
+    expect(webhooks).toMatchObject([{ id: webhook, url: 'https://a.example/…', secret: '****' }]);
     expect((await ann.delete(`/api/webhooks/${webhook}`)).status).toBe(200);
     expect((await ann.delete(`/api/webhooks/${webhook}`)).status).toBe(404);
     expect((await get('/api/audit')).entries).toMatchObject([
@@ -328,7 +329,7 @@ describe.each(sharedStores)('a dashboard of $kind', ({ unavailable, make }) => {
       expect([groups.length, cut]).toEqual([1, true]);
       expect(groups[0]).toMatchObject({
         code: 'VALIDATION_ERROR',
-        count: 1_000,
+        count: 500,
         sample: { message: 'the server is down' },
       });
       const filter = { tags: ['newsletter'], target: groups[0].target };

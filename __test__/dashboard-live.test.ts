@@ -2,8 +2,8 @@
 import { spawn } from 'node:child_process';
 import http from 'node:http';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
-import { ask, byHeader, readEvents, serve, signIn } from './support/dashboard.js';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { ask, byHeader, listen, readEvents, serve, signIn } from './support/dashboard.js';
 import { create, eventually, job, recordingLogger, stopwatch } from './support/instances.js';
 import { sharedStores } from './support/stores.js';
 
@@ -19,6 +19,17 @@ function countLooks(ductape: ReturnType<typeof create>): () => number {
     return getStats(filter);
   };
   return () => count;
+}
+
+/** A clock that can be set forward until the end of the test. */
+function lateClock(): (ms: number) => void {
+  const { now } = Date;
+  let late = 0;
+  const clock = vi.spyOn(Date, 'now').mockImplementation(() => now() + late);
+  onTestFinished(() => clock.mockRestore());
+  return (ms) => {
+    late = ms;
+  };
 }
 
 /** Opens a stream and leaves it; resolves with its response. */
@@ -137,6 +148,60 @@ describe('the stream', () => {
     expect(await text).toMatch(/^retry: 2000\n\n/);
     const answer = await dashboard(request());
     expect([answer.status, (await dashboard(new Request('http://example.com/api/jobs'))).status]).toEqual([503, 503]);
+  });
+
+  it('ends after a minute, so that who is refused by then sees no more', async () => {
+    const ductape = create();
+    let user: string | undefined = 'ann';
+    const dashboard = ductape.dashboard({ authorize: () => user });
+    const looks = countLooks(ductape);
+    const beLate = lateClock();
+    let ended = false;
+    const { body } = await dashboard(new Request('http://example.com/api/live'));
+    const text = new Response(body).text().finally(() => {
+      ended = true;
+    });
+    user = undefined;
+    beLate(50_000);
+    // The second of them has been sent when the third is taken.
+    await eventually(() => expect(looks()).toBe(3));
+    expect(ended).toBe(false);
+    beLate(60_000);
+    expect(await text).toMatch(/^retry: 2000\n\n.*\n\nretry: 100\n\n$/s);
+    expect((await dashboard(new Request('http://example.com/api/live'))).status).toBe(401);
+  });
+
+  it('is cut off when a browser does not take its end', async () => {
+    const dashboard = create().dashboard();
+    let ends = 0;
+    const url = await listen((req, res) => {
+      res.end = () => {
+        ends++;
+        return res;
+      };
+      void dashboard(req, res);
+    });
+    const beLate = lateClock();
+    const stream = (await open(url)).resume();
+    const failed = new Promise((resolve) => stream.once('error', resolve));
+    beLate(60_000);
+    await eventually(() => expect(ends).toBeGreaterThan(0));
+    expect(stream.destroyed).toBe(false);
+    beLate(90_000);
+    expect(await failed).toMatchObject({ code: 'ECONNRESET' });
+  });
+
+  it('has rates also for a browser that comes again at once', async () => {
+    const ductape = create();
+    ductape.features.define('works', () => 1);
+    const url = await serve(ductape);
+    const isSample = ({ event }: { event: string }) => event === 'sample';
+    const read = async () => (await readEvents(url, '/api/live', {}, (events) => events.some(isSample))).events;
+    expect((await read()).find(isSample)?.data).toMatchObject({ rates: { completed: 0 } });
+    await ductape.features.dispatch(job('works'));
+    await ductape.drain();
+    const again = (await read()).find(isSample)?.data as { rates: { completed: number } } | undefined;
+    expect(again?.rates.completed).toBeGreaterThan(0);
   });
 
   it('ends at the close of the instance, whose dashboard then says so', async () => {

@@ -90,7 +90,7 @@ const TEXTS: Record<string, string[]> = {
   targets: ['stripe charge', '40 %', 'no handler here', 'Resume 1'],
   processes: ['this process', 'alive', '1 / 20'],
   failures: ['FORBIDDEN', 'RangeError', 'Retry all', 'row 17 has no date'],
-  webhooks: ['http://127.0.0.1:9/hooks', 'job.failed'],
+  webhooks: ['http://127.0.0.1:9/…', 'job.failed'],
   resources: ['orders', 'database'],
   audit: ['Nothing was changed yet'],
 };

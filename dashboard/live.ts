@@ -30,12 +30,21 @@ function receive(message: Message): void {
   }
 }
 
+/** So long a stream may be away before that is shown, ms. */
+const LOST_AFTER_MS = 1_500;
+
 /** Reads the stream until the page goes away. The browser connects again by itself, but not after an answer that is no stream. */
 function read(tell: (message: Message) => void): void {
   const source = new EventSource(`${BASE}api/live`);
-  source.onopen = () => tell({ kind: 'open', open: true });
+  let lost: ReturnType<typeof setTimeout> | undefined;
+  source.onopen = () => {
+    clearTimeout(lost);
+    lost = undefined;
+    tell({ kind: 'open', open: true });
+  };
   source.onerror = () => {
-    tell({ kind: 'open', open: false });
+    // The server ends each stream after a minute, and it is back at once.
+    lost ??= setTimeout(() => tell({ kind: 'open', open: false }), LOST_AFTER_MS);
     if (source.readyState === EventSource.CLOSED) {
       source.close();
       setTimeout(() => read(tell), 5_000);

@@ -49,7 +49,7 @@ function RetryAll({ group, after }: { group: FailureGroup; after: () => void }) 
   );
 }
 
-function columnsOf(reload: () => void): ReadonlyArray<Column<FailureGroup>> {
+function columnsOf(reload: () => void, isCut: boolean): ReadonlyArray<Column<FailureGroup>> {
   return [
     {
       name: 'Target',
@@ -65,7 +65,7 @@ function columnsOf(reload: () => void): ReadonlyArray<Column<FailureGroup>> {
       ),
     },
     { name: 'Code', of: ({ code }) => <code class="error-code">{code}</code> },
-    { name: 'Jobs', isNumber: true, of: (group) => count(group.count) },
+    { name: 'Jobs', isNumber: true, of: (group) => `${count(group.count)}${isCut ? ' or more' : ''}` },
     { name: 'Last', of: ({ last_at }) => <Ago at={last_at} /> },
     {
       name: 'The newest says',
@@ -110,7 +110,7 @@ export function FailuresPage() {
             ) : (
               <Table
                 label="failures by target and code"
-                columns={columnsOf(data.refresh)}
+                columns={columnsOf(data.refresh, cut === true)}
                 rows={groups}
                 keyOf={(group) => `${routeKey(group)} ${group.code} ${group.recurring}`}
               />

@@ -2,6 +2,7 @@
 // Who may do what: the program's `authorize`, loopback without one, and the proof that a change comes from the page itself.
 
 const { randomBytes, timingSafeEqual } = require('node:crypto');
+const { escaped } = require('../text.js');
 const { Problem } = require('./problem.js');
 
 const TOKEN_COOKIE = 'ductape_token';
@@ -12,7 +13,26 @@ const MAX_NAME_CHARS = 200;
 const LOOPBACK_PEER = /^(?:::ffff:)?127\.\d{1,3}\.\d{1,3}\.\d{1,3}$|^::1$/i;
 const LOOPBACK_HOST = /^(?:localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\])(?::\d{1,5})?$/i;
 /** Headers of a proxy, behind which a peer on loopback may be anybody. */
-const PROXY_HEADER = /^(?:forwarded|x-forwarded-.*|x-real-ip|via)$/;
+const PROXY_HEADER = new RegExp(
+  `^(?:${[
+    'forwarded',
+    'x-forwarded(?:-.*)?',
+    'x-original-(?:host|forwarded-for)',
+    'x-real-ip',
+    'x-client-ip',
+    'x-cluster-client-ip',
+    'x-proxyuser-ip',
+    'x-envoy-external-address',
+    'x-azure-clientip',
+    'x-appengine-user-ip',
+    'cf-connecting-ip',
+    'true-client-ip',
+    'fly-client-ip',
+    'fastly-client-ip',
+    'cdn-loop',
+    'via',
+  ].join('|')})$`,
+);
 
 /** Headers of every answer. */
 const SAFETY_HEADERS = {
@@ -32,6 +52,37 @@ const forbidden = (message) => new Problem(403, 'FORBIDDEN', message);
 /** Whether the host is a name of this machine alone: another name may be anybody's who points it here. */
 const isLoopbackHost = (host) => typeof host === 'string' && LOOPBACK_HOST.test(host);
 
+/** Host and port of an address; `undefined` for what is none, such as the opaque origin `null`. */
+function hostOf(address) {
+  try {
+    return new URL(address).host;
+  } catch {
+    return undefined;
+  }
+}
+
+const isSameHost = (origin, request) => hostOf(origin) === request.host?.toLowerCase();
+
+/** The version of HTTP, or NaN. Fastify's request has Node's as `raw`, Koa's context as `req`. */
+function httpVersionOf({ given }) {
+  const version = [given?.httpVersion, given?.raw?.httpVersion, given?.req?.httpVersion].find(
+    (each) => each !== undefined,
+  );
+  return Number(version);
+}
+
+/**
+ * Whether anything tells of a proxy. One that adds no header and names this machine in `Host` shows only by its HTTP/1.0, as nginx
+ * speaks by default, and by what the browser says of the page that it is on.
+ */
+function isProxied(request) {
+  if (request.headerNames().some((name) => PROXY_HEADER.test(name)) || httpVersionOf(request) < 1.1) return true;
+  const [origin, referer] = [request.header('origin'), request.header('referer')];
+  // Both are on loopback when they are equal. With `authorize`, a proxy may give `Host` another name than the browser knows.
+  if (origin !== undefined && !isSameHost(origin, request)) return true;
+  return referer !== undefined && !isLoopbackHost(hostOf(referer));
+}
+
 /** The user where the program has no `authorize`: whoever is on this machine. */
 function loopbackUser(request) {
   const remedy = 'give `authorize` to `ductape.dashboard` to let others in';
@@ -41,20 +92,37 @@ function loopbackUser(request) {
   if (!isLoopbackHost(request.host)) {
     throw forbidden(`without \`authorize\` only the names localhost, 127.0.0.1 and [::1] are served; ${remedy}`);
   }
-  if (request.headerNames().some((name) => PROXY_HEADER.test(name))) {
-    throw forbidden(`without \`authorize\` nothing is served through a proxy; ${remedy}`);
+  if (isProxied(request)) {
+    throw forbidden(`without \`authorize\` nothing is served through a proxy, or from a page elsewhere; ${remedy}`);
   }
   return { name: 'loopback', readOnly: false };
 }
 
+/** Refuses a `readOnly` that is spelt otherwise: passed over, it would let somebody write who may not. */
+function checkSpelling(user) {
+  // A class may have it as a getter, which is a member of its prototype.
+  for (let at = user; at !== null && at !== Object.prototype; at = Object.getPrototypeOf(at)) {
+    for (const name of Object.getOwnPropertyNames(at)) {
+      if (name !== 'readOnly' && name.replace(/[-_]/g, '').toLowerCase() === 'readonly') {
+        throw new TypeError(`authorize: gave a user with ${escaped(name)}, which must be called readOnly`);
+      }
+    }
+  }
+}
+
 /** What `authorize` gave, as a user; `undefined`: it refuses. */
 function userOf(given) {
-  if (given === undefined || given === null || given === false || given === '') return undefined;
+  // Also 0 and NaN, which may be the identifier of nobody.
+  if (!given) return undefined;
   if (given === true) return { name: 'unnamed', readOnly: false };
   if (typeof given === 'string') return { name: given, readOnly: false };
-  if (typeof given === 'object' && typeof given.user === 'string' && given.user !== '') {
-    // What is not plainly `false` or left out is no right to write.
-    return { name: given.user, readOnly: given.readOnly !== undefined && given.readOnly !== false };
+  if (typeof given === 'object' && 'user' in given) {
+    if (!given.user) return undefined;
+    if (typeof given.user === 'string') {
+      checkSpelling(given);
+      // What is not plainly `false` or left out is no right to write.
+      return { name: given.user, readOnly: given.readOnly !== undefined && given.readOnly !== false };
+    }
   }
   throw new TypeError('authorize: must give { user, readOnly }, a name, true, or nothing to refuse');
 }
@@ -78,7 +146,8 @@ async function identify(request, { authorize, readOnly }) {
   if (user === undefined)
     throw new Problem(401, 'UNAUTHORIZED', 'sign in first: the program does not let this request in');
   return {
-    name: user.name.replaceAll('\0', '').slice(0, MAX_NAME_CHARS).toWellFormed(),
+    // Nobody may look like another in the audit log, or end its line.
+    name: escaped(user.name).slice(0, MAX_NAME_CHARS).toWellFormed(),
     readOnly: readOnly || user.readOnly,
   };
 }
@@ -102,14 +171,6 @@ const tokenCookie = (token, base, isSecure) =>
 
 const isSame = (a, b) => a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b));
 
-function hostOf(origin) {
-  try {
-    return new URL(origin).host;
-  } catch {
-    return undefined;
-  }
-}
-
 /** Refuses what another site makes a browser ask for. `Sec-Fetch-Site` is the browser's own word, which no page can write. */
 function checkSite(request) {
   const site = request.header('sec-fetch-site');
@@ -119,7 +180,7 @@ function checkSite(request) {
   }
   const origin = request.header('origin');
   if (origin === undefined) return;
-  if (hostOf(origin) !== request.host?.toLowerCase()) throw forbidden('this request comes from another site');
+  if (!isSameHost(origin, request)) throw forbidden('this request comes from another site');
 }
 
 /** Refuses a change that the page itself has not asked for. */

@@ -26,6 +26,18 @@ class Audit {
     return this.#call('audit.add', { entry: { who, action, detail: bounded(detail) } });
   }
 
+  /** The outcome of a change that was written down: when it fails, that is written down too. */
+  async watch(change, who, action, detail) {
+    try {
+      return await change;
+    } catch (error) {
+      const code = typeof error?.code === 'string' ? error.code : 'INTERNAL';
+      // That the change has failed is worth more to the caller than that this could not be written.
+      await this.add(who, `${action}: failed`, { ...detail, code }).catch(() => {});
+      throw error;
+    }
+  }
+
   list(options) {
     return this.#jobs.audit(options);
   }

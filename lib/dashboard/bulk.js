@@ -23,22 +23,32 @@ const PASSED_OVER = new Set(['CONFLICT', 'NOT_FOUND']);
 
 const OPEN = ['scheduled', 'queued', 'running', 'paused'];
 
+/**
+ * Calls `change` for a job in one of these states; `false`: it is in another one. To pause what is paused changes nothing, and must
+ * not be taken back as if it had.
+ */
+const where = (statuses, change) => async (jobs, id) => {
+  if (!statuses.includes((await jobs.get(id)).status)) return false;
+  await change(jobs, id);
+  return true;
+};
+
 /** By action: the states that it can change, those that it does change where none is named, and what takes it back. */
 const ACTIONS = {
   cancel: {
     statuses: OPEN,
-    one: (jobs, id) => jobs.cancel(id, {}),
+    one: where(OPEN, (jobs, id) => jobs.cancel(id, {})),
     many: (jobs, filter) => jobs.cancelMany(filter, {}),
   },
   pause: {
     statuses: ['scheduled', 'queued', 'running'],
-    one: (jobs, id) => jobs.pause(id),
+    one: where(['scheduled', 'queued', 'running'], (jobs, id) => jobs.pause(id)),
     many: (jobs, filter) => jobs.pauseMany(filter),
     undo: 'resume',
   },
   resume: {
     statuses: ['paused'],
-    one: (jobs, id) => jobs.resume(id),
+    one: where(['paused'], (jobs, id) => jobs.resume(id)),
     many: (jobs, filter) => jobs.resumeMany(filter),
     undo: 'pause',
   },
@@ -78,7 +88,9 @@ async function changeNamed(jobs, action, ids, until) {
   for (; at < ids.length && (at === 0 || monotonicNow() < until); at += AT_ONCE) {
     const group = ids.slice(at, at + AT_ONCE);
     const outcomes = await Promise.allSettled(group.map((id) => action.one(jobs, id)));
-    for (const [index, { status }] of outcomes.entries()) if (status === 'fulfilled') changed.push(group[index]);
+    for (const [index, { status, value }] of outcomes.entries()) {
+      if (status === 'fulfilled' && value !== false) changed.push(group[index]);
+    }
     const failed = outcomes.find(({ reason }) => reason && !PASSED_OVER.has(reason.code));
     if (failed) throw failed.reason;
     await nextTurn();
@@ -142,9 +154,10 @@ async function changeBulk({ app, query, request, user }) {
   const detail = ids ? { jobs: ids.length, ids: ids.slice(0, NAMED_IDS) } : { jobs: matched.count, filter };
   await app.audit.add(user.name, `${body.action} many`, detail);
   const until = monotonicNow() + MAX_MS;
-  const { count, changed, left } = await (ids
-    ? changeNamed(jobs, action, ids, until)
-    : changeMatching(jobs, action, filter, until));
+  const changing = ids ? changeNamed(jobs, action, ids, until) : changeMatching(jobs, action, filter, until);
+  const { count, changed, left } = await app.audit.watch(changing, user.name, `${body.action} many`, detail);
+  // What was asked for is written down already: what became of it, where that is not the same.
+  if (count !== matched.count) await app.audit.add(user.name, `${body.action} many: changed`, { jobs: count });
   return {
     count,
     exact: true,

@@ -60,8 +60,11 @@ async function changeJob({ app, query, request, params: [id, name], user }) {
   if (name === 'reschedule' && body.changes === undefined) throw wrong('changes', 'is missing');
   // What there is not needs no entry.
   const before = await jobs.get(id);
-  await app.audit.add(user.name, name, { id, ...body });
-  await action.make(jobs, id, body);
+  // A reason may be as secret as an input, and is with the job.
+  const { reason: _reason, ...said } = body;
+  const detail = { id, ...said };
+  await app.audit.add(user.name, name, detail);
+  await app.audit.watch(action.make(jobs, id, body), user.name, name, detail);
   if (name === 'delete') return {};
   const undo = action.undo?.(before, clock.now(), body);
   return { job: app.redaction.job(await jobs.get(id)), ...(undo && { undo }) };

@@ -4,8 +4,8 @@
 const { RANGES } = require('./parameters.js');
 const { pagesOf } = require('./job-looks.js');
 
-const MAX_JOBS = 1_000;
-const FIRST_JOBS = 100;
+const MAX_JOBS = 500;
+const FIRST_JOBS = 500;
 const MAX_GROUPS = 200;
 const MAX_MESSAGE_CHARS = 500;
 const FRESH_MS = 2_000;

@@ -11,9 +11,13 @@ const COMMENT_MS = 15_000;
 const MAX_STREAMS = 100;
 /** A browser that has taken nothing for so long is gone. */
 const MAX_FULL_MS = 30_000;
-/** After so long a browser has to come again, and is let in anew. */
-const MAX_STREAM_MS = 10 * 60_000;
+/** After so long a browser has to come again, so that one who is let in no longer sees nothing more. It does so by itself. */
+const MAX_STREAM_MS = 60_000;
 const RETRY_MS = 2_000;
+/** The same after an end that is no failure: there is no reason to wait. */
+const AGAIN_MS = 100;
+/** Rates go on from the sample before when the only browser is away no longer. */
+const MAX_GAP_MS = 10_000;
 const SHOWN_RUNNING = 20;
 const EVENTS_A_SECOND = 20;
 /** More events than these between two samples, and they are listened to again only after the next sample: they cost jobs time. */
@@ -87,8 +91,8 @@ class Live {
       this.#streams.add(stream);
       sink.onClose(() => this.#leave(stream));
       sink.write(`retry: ${RETRY_MS}\n\n`);
-      if (this.#last && Date.now() - this.#last.taken < SAMPLE_MS) sink.write(this.#last.text);
       if (this.#streams.size === 1) this.#begin();
+      else if (this.#last && Date.now() - this.#last.taken < SAMPLE_MS) sink.write(this.#last.text);
     };
   }
 
@@ -110,6 +114,7 @@ class Live {
   }
 
   #begin() {
+    if (this.#last && Date.now() - this.#last.taken > MAX_GAP_MS) this.#last = undefined;
     this.#app.inside.streams.add(this);
     this.#timer = setInterval(() => this.#sample(), SAMPLE_MS).unref();
     this.#comments = setInterval(() => this.#send(': \n\n'), COMMENT_MS).unref();
@@ -122,15 +127,18 @@ class Live {
     clearInterval(this.#timer);
     clearInterval(this.#comments);
     this.#ignore();
-    this.#last = undefined;
   }
 
   #send(text) {
     const now = Date.now();
     for (const stream of this.#streams) {
       const { sink } = stream;
-      if (now >= stream.endsAt) sink.end();
-      else if (!sink.isFull()) {
+      // One who takes nothing does not take the end either.
+      if (now >= stream.endsAt + MAX_FULL_MS) sink.destroy();
+      else if (now >= stream.endsAt) {
+        sink.write(`retry: ${AGAIN_MS}\n\n`);
+        sink.end();
+      } else if (!sink.isFull()) {
         stream.fullSince = undefined;
         sink.write(text);
       } else {
@@ -147,8 +155,7 @@ class Live {
       const sample = await this.#look();
       const text = textOf('sample', { ...sample, rates: ratesOf(this.#last?.sample, sample) });
       this.#last = { sample, text, taken: Date.now() };
-      if (this.#streams.size > 0) this.#send(text);
-      else this.#last = undefined;
+      this.#send(text);
     } catch (error) {
       // The store may come back; that the program closes it is no failure.
       if (error?.code === 'CLOSED') this.end();

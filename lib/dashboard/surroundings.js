@@ -21,12 +21,11 @@ const SECTIONS = {
   caches: 'cache',
 };
 
-/** An address without what is mostly a secret: values of its query. */
+/** Scheme and host of an address: what follows is often a secret, with many receivers the path. `/…` tells that there is more. */
 function shownAddress(text) {
   try {
-    const url = new URL(text);
-    for (const name of new Set(url.searchParams.keys())) url.searchParams.set(name, '***');
-    return url.href;
+    const { protocol, host, pathname, search } = new URL(text);
+    return `${protocol}//${host}/${pathname === '/' && search === '' ? '' : '…'}`;
   } catch {
     return '***';
   }
