@@ -74,7 +74,7 @@ const resources = {
 
 /** What must be read on each page. */
 const TEXTS: Record<string, string[]> = {
-  overview: ['Depth by target', 'nobody', '1 of 20 slots in use', 'lateness p95'],
+  overview: ['Depth by target', 'nobody', 'of 20 slots in use', 'lateness p95'],
   'overview, live': ['per second, last 5 minutes'],
   jobs: ['charge-flaky', 'RangeError', '15 jobs'],
   'a job that failed': [
@@ -88,7 +88,7 @@ const TEXTS: Record<string, string[]> = {
   'a recurring job': ['15 3 * * *', 'Next times', 'failing, 1 run in a row'],
   'recurring jobs': [' completed, next in', '1 failed', 'every 1 h', 'to come'],
   targets: ['stripe charge', '40 %', 'no handler here', 'Resume 1'],
-  processes: ['this process', 'alive', '1 / 20'],
+  processes: ['this process', 'alive', '/ 20'],
   failures: ['FORBIDDEN', 'RangeError', 'Retry all', 'row 17 has no date'],
   webhooks: ['http://127.0.0.1:9/…', 'job.failed'],
   resources: ['orders', 'database'],
