@@ -165,6 +165,7 @@ describe('the packed package', () => {
       'lib/native.js',
       'lib/open-metrics.js',
       'lib/protocol.js',
+      'lib/rates.js',
       'lib/replay-queue.js',
       'lib/signals.js',
       'lib/step-records.js',

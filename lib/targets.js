@@ -1,5 +1,6 @@
 'use strict';
-// What a job is for, as one short text: the namespace and the names of the target, as in `actions/billing/charge`.
+// The fields of targets, and what a job is for as one short text: the namespace and the names of the target, as in
+// `actions/billing/charge`.
 
 /** As `Namespace::target_fields` in `src/model/target.rs`. */
 const TARGET_FIELDS = {
@@ -12,8 +13,10 @@ const TARGET_FIELDS = {
   'databases.action': ['database', 'event'],
   graphs: ['graph', 'operation'],
   'graphs.action': ['graph', 'event'],
-  webhooks: ['webhook'],
 };
+
+/** Of jobs that the package makes for itself. */
+const INTERNAL_FIELDS = { webhooks: ['webhook'] };
 
 /** Other names that a dispatch may have for them. */
 const ALIASES = {
@@ -37,7 +40,7 @@ function nameOf(input, field) {
 
 /** Of the input of a dispatch, or of a job. Called for each, so that it makes nothing but the text. */
 function destinationOf(namespace, input) {
-  const fields = TARGET_FIELDS[namespace];
+  const fields = TARGET_FIELDS[namespace] ?? INTERNAL_FIELDS[namespace];
   if (fields === undefined || typeof input !== 'object' || input === null) return namespace;
   const [outer, inner] = fields;
   const resource = nameOf(input, outer);
@@ -48,4 +51,4 @@ function destinationOf(namespace, input) {
   return resource === undefined ? `${namespace}/${name.replace(':', '/')}` : `${namespace}/${resource}/${name}`;
 }
 
-module.exports = { destinationOf };
+module.exports = { TARGET_FIELDS, destinationOf };

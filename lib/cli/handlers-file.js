@@ -1,26 +1,14 @@
 'use strict';
 // A file that exports handlers, for `work`: a function that registers them, or lists of them by namespace.
 
+const { TARGET_FIELDS } = require('../targets.js');
 const { CommandError, UsageError } = require('./failure.js');
 const { nearName } = require('./near-name.js');
 const { load } = require('./store.js');
 
-/** Fields of the targets that handlers can be registered for. */
-const FIELDS = {
-  actions: ['app', 'event'],
-  features: ['tag'],
-  notifications: ['notification', 'event'],
-  storage: ['storage', 'event'],
-  events: ['broker', 'event'],
-  databases: ['database', 'operation'],
-  'databases.action': ['database', 'event'],
-  graphs: ['graph', 'operation'],
-  'graphs.action': ['graph', 'event'],
-};
-
 /** The target that `email-service/send` means; `*`, and what is left out, is any. */
 function targetOf(namespace, text) {
-  const [first, second] = FIELDS[namespace];
+  const [first, second] = TARGET_FIELDS[namespace];
   const at = second === undefined ? -1 : text.indexOf('/');
   return at < 0 ? { [first]: text } : { [first]: text.slice(0, at), [second]: text.slice(at + 1) };
 }
@@ -44,11 +32,11 @@ function entriesOf(namespace, given) {
 }
 
 function checkName(name, file) {
-  if (Object.hasOwn(FIELDS, name)) return;
-  const near = nearName(name, Object.keys(FIELDS));
+  if (Object.hasOwn(TARGET_FIELDS, name)) return;
+  const near = nearName(name, Object.keys(TARGET_FIELDS));
   const remedy = near
     ? `did you mean ${near}?`
-    : `handlers are exported by namespace: ${Object.keys(FIELDS).join(', ')}`;
+    : `handlers are exported by namespace: ${Object.keys(TARGET_FIELDS).join(', ')}`;
   throw new UsageError(`${file}: exports '${name}', which is no namespace`, remedy);
 }
 

@@ -1,20 +1,10 @@
 'use strict';
 // What `top` shows: counts, rates since the sample before, targets that have work, the last failures, processes.
 
+const { ratesOf } = require('../rates.js');
+
 const LOOKED_AT = 200;
 const FAILURES = 50;
-
-/** Rates a second of what was counted since the sample before. */
-function ratesOf(before, stats, at) {
-  if (!before) return { completed: 0, failed: 0 };
-  const seconds = Math.max(0.001, (at - before.at) / 1_000);
-  const rate = (count) => Math.max(0, count / seconds);
-  const completed = (of) => of.completed_first_try + of.completed_after_retry;
-  return {
-    completed: rate(completed(stats) - completed(before.stats)),
-    failed: rate(stats.failed - before.stats.failed),
-  };
-}
 
 /** Running and queued jobs by namespace and target, those with the most work first. */
 function targetsOf(running, queued) {
@@ -69,7 +59,7 @@ async function takeSample({ jobs, clock }, filter, before) {
   return {
     at,
     stats,
-    rates: ratesOf(before, stats, at),
+    rates: ratesOf(before, { at, stats }),
     targets: targetsOf(running, queued),
     // Not all of them were looked at.
     partial: stats.running > running.length || stats.queued > queued.length,

@@ -3,6 +3,7 @@
 // listens. A browser that reads slowly misses events, and keeps nobody waiting.
 
 const { DuctapeError } = require('../errors.js');
+const { ratesOf } = require('../rates.js');
 const { FRESH_MS } = require('./overview.js');
 const { Problem } = require('./problem.js');
 
@@ -47,18 +48,6 @@ function eventOf({ event, timestamp, job }, redaction) {
   };
   const shown = { id, status, namespace, product, env, target, scheduled_at, run, attempt };
   return { event, timestamp, job: { ...shown, ...(told && { error: told }) } };
-}
-
-/** Rates a second of what was counted since the sample before. */
-function ratesOf(before, { at, stats }) {
-  if (before === undefined) return { completed: 0, failed: 0 };
-  const seconds = Math.max(0.001, (at - before.at) / 1_000);
-  const completed = (of) => of.completed_first_try + of.completed_after_retry;
-  const rate = (now, then) => Math.max(0, (now - then) / seconds);
-  return {
-    completed: rate(completed(stats), completed(before.stats)),
-    failed: rate(stats.failed, before.stats.failed),
-  };
 }
 
 class Live {
@@ -212,4 +201,4 @@ class Live {
   }
 }
 
-module.exports = { Live, ratesOf };
+module.exports = { Live };
