@@ -1203,21 +1203,13 @@ export interface IJobSteps {
 }
 
 /** How many jobs a target has, by state. */
-export interface IJobTargetCounts {
+export interface IJobTargetCounts extends Pick<IJobStats, 'total' | JobStatus> {
   namespace: JobNamespaceName;
   product: string;
   env: string;
   target: IJobTarget;
   /** Whether this instance works on it: it has a handler for it, and is a worker. */
   handled_here: boolean;
-  total: number;
-  scheduled: number;
-  queued: number;
-  running: number;
-  completed: number;
-  failed: number;
-  cancelled: number;
-  paused: number;
 }
 
 /** A change that somebody made, in the audit log. */
@@ -1631,8 +1623,8 @@ export interface Jobs {
    */
   preview(schedule: ScheduleInput | string, options?: { from?: Time; count?: number }): Promise<number[]>;
   /**
-   * Says why a job has not run, or how it ended. It knows the store and this instance: whether another process has a
-   * handler for the job cannot be seen from here.
+   * Says why a job has not run, or how it ended. It knows the store and this instance; which handlers other processes have,
+   * {@link Jobs.processes} tells.
    */
   explain(id: string): Promise<IJobExplanation>;
   /**
