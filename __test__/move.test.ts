@@ -1,4 +1,5 @@
 // All of a store is moved to another one: what is there afterwards, through the API and the command, and after interruptions.
+import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -294,21 +295,20 @@ describe('ductape move', () => {
   });
 
   it('gives a move up that was interrupted', async () => {
-    const from = await fullStore(30_000);
-    const to = `sqlite:${join(await temporaryFolder(), 'new.db')}`;
-    const running = start(['move', from, to, '--yes']);
-    for (;;) {
-      await sleep(20);
-      const error = await create({ store: from })
-        .jobs.list({ limit: 1 })
-        .then(
-          () => undefined,
-          (caught) => caught,
-        );
-      if (/is being moved/.test(error?.message)) break;
+    // It kills itself when both stores know of the move. As many rows as last until then here.
+    const killed = `
+      const { Ductape } = require(${JSON.stringify(join(import.meta.dirname, '..'))});
+      const [from, to] = process.argv.slice(1);
+      const onProgress = ({ phase }) => phase === 'copying' && process.kill(process.pid, 'SIGKILL');
+      Ductape.move({ from, to, onProgress }).then(() => process.exit(3));`;
+    let [from, to, count] = ['', '', 10_000];
+    for (let isDone = true; isDone; ) {
+      count *= 3;
+      from = await fullStore(count);
+      to = `sqlite:${join(await temporaryFolder(), 'new.db')}`;
+      spawnSync(process.execPath, ['-e', killed, from, to]);
+      isDone = (await command(['move', from, to, '--dry-run', '--json'])).stdout.includes('"moved"');
     }
-    running.process.kill('SIGKILL');
-    await running.ended;
     const closed = await command(['list'], { store: from });
     expect([closed.code, closed.stderr]).toEqual([
       1,
@@ -316,7 +316,7 @@ describe('ductape move', () => {
     ]);
     const { code, stdout } = await command(['move', from, to, '--give-up', '--yes']);
     expect([code, stdout]).toEqual([0, expect.stringMatching(/takes work again; delete what was copied to sqlite:/)]);
-    expect((await contents(from)).jobs.length).toBe(30_048);
+    expect((await contents(from)).jobs.length).toBe(count + 48);
     const stale = await command(['move', from, to, '--yes']);
     expect([stale.code, stale.stderr]).toEqual([1, expect.stringMatching(/holds a part of another move/)]);
   });
