@@ -1847,8 +1847,12 @@ export interface DuctapeOptions {
   secrets?: Readonly<Record<string, string>> | ((key: string) => string | undefined | Promise<string | undefined>);
   /** Keys of secrets that inputs may use as `$Secret{KEY}`. Default: none. */
   inputSecrets?: readonly string[];
-  /** How much the expressions of one input may cost. */
-  expressions?: ExpressionLimits;
+  /**
+   * `'marked'`: no text of an input is an expression unless it is written as {@link expr}, or the dispatch says
+   * `expressions: true`. Default `'everywhere'`: all texts with a `$` may be, but for literals. An object also says how much
+   * the expressions of one input may cost.
+   */
+  expressions?: 'marked' | 'everywhere' | ExpressionOptions;
   /** Where HTTP requests may go: those of actions, of notifications and of webhooks. Default: anywhere. */
   outbound?: OutboundOptions;
   /**
@@ -1874,6 +1878,12 @@ export interface OutboundOptions {
    * environment are not used then, since they resolve names themselves. Default true.
    */
   privateAddresses?: boolean;
+}
+
+/** Which texts are expressions, and bounds of those of one input. */
+export interface ExpressionOptions extends ExpressionLimits {
+  /** Default `'everywhere'`. */
+  mode?: 'marked' | 'everywhere';
 }
 
 /** Bounds of the expressions of one input. */
@@ -2083,14 +2093,17 @@ export declare class Ductape {
    * Makes this process a worker that stays up: it keeps the event loop alive until `close`. With `signals` (default
    * true), `SIGTERM` and `SIGINT` stop its work as `close` does, then close it and end the process; a second one ends it at
    * once. Where the program listens for the signal too, the end is left to the program: dispatches are taken until `close`.
+   * `timeout`: how long running handlers have after a signal, ms (default 10,000).
    */
-  start(options?: { signals?: boolean }): Promise<void>;
+  start(options?: { signals?: boolean; timeout?: number }): Promise<void>;
   /**
    * Stops claiming, lets running handlers finish for up to `timeout` ms (default 10,000), aborts the rest without
    * spending an attempt, and releases the store. Calls after the first give its promise, and a `timeout` of theirs takes the
-   * place of the first's; other methods then reject with `CLOSED`.
+   * place of the first's. Dispatches are taken until the handlers have ended, so that theirs succeed; with `dispatch: false`
+   * they are refused from the call on. Then all methods reject with `CLOSED`; `start`, `drain` and `handle` do so from the
+   * call on.
    */
-  close(options?: { timeout?: number }): Promise<void>;
+  close(options?: { timeout?: number; dispatch?: boolean }): Promise<void>;
   /**
    * Runs what is due and leaves nothing running: for serverless functions and cron endpoints. Nothing more is claimed until
    * the next `drain`, unless `start` was called. After `timeout` ms
@@ -2267,5 +2280,12 @@ export interface IRunError extends Omit<DuctapeError, 'code' | 'cause'> {
  * value, so that it can stand wherever that can.
  */
 export declare function literal<T>(value: T): T;
+
+/**
+ * Marks a text of an input whose expressions are to be evaluated, as in `expr('$DateAdd($Now(), -30, "days")')`, for instances
+ * with `expressions: 'marked'`; elsewhere it is the text. It is typed as `any`, since an expression can yield any value.
+ */
+// biome-ignore lint/suspicious/noExplicitAny: it can stand wherever its value can
+export declare function expr(text: string): any;
 
 export default Ductape;

@@ -1,7 +1,8 @@
 'use strict';
 // The public classes. What they do is in `lib/`, and all else in Rust, behind the native class `Ductape`.
 
-const { DuctapeError } = require('./lib/errors.js');
+const { DuctapeError, refuse } = require('./lib/errors.js');
+const { expr, literal } = require('./lib/marks.js');
 require('./lib/timers.js');
 
 /** What instances are made of: loaded with the first one, so that importing the package costs next to nothing. */
@@ -30,8 +31,9 @@ class Ductape {
   #closed;
   /** What a signal does with this instance. */
   #worker = {
+    timeout: undefined,
     stopWork: async () => {
-      await this.#bridge.call('stopWork');
+      await this.#bridge.call('stopWork', { options: { timeout: this.#worker.timeout } });
       this.#bridge.hold(false);
     },
     close: () => this.close(),
@@ -60,7 +62,9 @@ class Ductape {
   }
 
   async start(options = {}) {
-    await this.#bridge.call('start');
+    if (options === null) refuse('options', 'must be an object, got null');
+    await this.#bridge.call('start', { options });
+    this.#worker.timeout = options.timeout;
     this.#bridge.hold(true);
     if (options.signals !== false && !this.#closed) parts.stopOnSignal(this.#worker);
   }
@@ -126,9 +130,6 @@ class Ductape {
   }
 }
 
-/** Marks a value as it is: no text in it is read as an expression. */
-const literal = (value) => (value === undefined ? undefined : { $literal: value });
-
 /** Returns what it is given: it gives types to resources that stand in a file of their own. */
 const defineResources = (resources) => resources;
 
@@ -136,5 +137,6 @@ Object.defineProperty(exports, '__esModule', { value: true });
 exports.Ductape = Ductape;
 exports.DuctapeError = DuctapeError;
 exports.defineResources = defineResources;
+exports.expr = expr;
 exports.literal = literal;
 exports.default = Ductape;

@@ -1,4 +1,4 @@
 import ductape from './index.js';
 
-export const { Ductape, DuctapeError, defineResources, literal } = ductape;
+export const { Ductape, DuctapeError, defineResources, expr, literal } = ductape;
 export default ductape.Ductape;

@@ -214,6 +214,21 @@ describe('a signal', () => {
     expect(await ductape.jobs.get(job_id)).toMatchObject({ status: 'completed', result: 'done', attempt: 1 });
   });
 
+  it('gives running handlers the timeout of `start`', async () => {
+    const store = await temporaryStore();
+    const child = script(source('await ductape.start({ timeout: 100 });').replace('600', '60000'), [store]);
+    await child.waitForLine('up');
+    const ductape = create({ store, worker: false });
+    const { job_id } = await ductape.features.dispatch(job('report'));
+    await child.waitForLine('started');
+    const passed = stopwatch();
+    child.process.kill('SIGTERM');
+    expect(await child.ended).toMatchObject({ code: null, signal: 'SIGTERM' });
+    // Less than the 10 s of a signal without it.
+    expect(passed()).toBeLessThan(9_000);
+    expect(await ductape.jobs.get(job_id)).toMatchObject({ status: 'queued', retry_count: 0 });
+  });
+
   it('lets the handlers of all instances finish', async () => {
     const store = await temporaryStore();
     const child = script(

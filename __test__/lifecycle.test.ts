@@ -37,7 +37,7 @@ describe('close', () => {
     const { job_id } = await ductape.features.dispatch(job('report'));
     await started.promise;
     let closed = false;
-    const closing = ductape.close().then(() => {
+    const closing = ductape.close({ dispatch: false }).then(() => {
       closed = true;
     });
     // By then the close is under way.
@@ -52,6 +52,55 @@ describe('close', () => {
       status: 'completed',
       result: { text: 'done', aborted: false },
     });
+  });
+
+  it('takes what running handlers dispatch, and begins nothing', async () => {
+    const store = await temporaryStore();
+    const ductape = create({ store });
+    const started = deferred();
+    const finish = deferred();
+    ductape.features.define('report', async () => {
+      started.resolve();
+      await finish.promise;
+      const { job_id } = await ductape.features.dispatch(job('follow up'));
+      return [job_id, (await ductape.jobs.get(job_id)).status];
+    });
+    ductape.features.define('follow up', () => {
+      throw new Error('it began');
+    });
+    const { job_id } = await ductape.features.dispatch(job('report'));
+    await started.promise;
+    const closing = ductape.close();
+    for (const begin of [
+      () => ductape.start(),
+      () => ductape.drain(),
+      async () => void ductape.features.define('late', () => {}),
+    ]) {
+      expect((await rejection(begin())).code).toBe('CLOSED');
+    }
+    finish.resolve();
+    await closing;
+    expect((await rejection(ductape.features.dispatch(job('report')))).code).toBe('CLOSED');
+    const next = create({ store, worker: false });
+    const { status, result } = await next.jobs.get(job_id);
+    expect([status, result]).toEqual(['completed', [expect.any(String), 'queued']]);
+    expect(await next.jobs.get((result as string[])[0] ?? '')).toMatchObject({ status: 'queued' });
+  });
+
+  it('refuses options that it does not know, and closes nothing then', async () => {
+    const ductape = create();
+    for (const [call, path] of [
+      [() => ductape.close({ timout: 5 } as object), 'options.timout'],
+      [() => ductape.close({ dispatch: 1 as unknown as boolean }), 'options.dispatch'],
+      [() => ductape.start({ signal: false } as object), 'options.signal'],
+      [() => ductape.start({ signals: 0 as unknown as boolean }), 'options.signals'],
+      [() => ductape.start({ timeout: -1 }), 'options.timeout'],
+      [() => ductape.start(null as unknown as object), 'options'],
+    ] as const) {
+      const { code, details } = await rejection(call());
+      expect([code, details?.map((each) => each.path)]).toEqual(['VALIDATION_ERROR', [path]]);
+    }
+    await ductape.features.dispatch(job('report'));
   });
 
   it('starts no new runs while closing', async () => {

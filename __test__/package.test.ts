@@ -161,6 +161,7 @@ describe('the packed package', () => {
       'lib/json.js',
       'lib/listeners.js',
       'lib/logger.js',
+      'lib/marks.js',
       'lib/namespaces.js',
       'lib/native.js',
       'lib/open-metrics.js',
@@ -228,7 +229,7 @@ describe('the packed package', () => {
     });
   });
 
-  it('loads four small files on import, and the rest with the first instance', async () => {
+  it('loads five small files on import, and the rest with the first instance', async () => {
     const { printed } = await evaluate(
       'loaded.cjs',
       `const loaded = () => Object.keys(require.cache).filter((file) => /node_modules.ductape/.test(file));
@@ -238,7 +239,7 @@ describe('the packed package', () => {
        const rest = loaded().length > 15;
        ductape.close().then(() => console.log(JSON.stringify({ imported, rest })));`,
     );
-    expect(printed).toEqual({ imported: ['errors.js', 'index.js', 'text.js', 'timers.js'], rest: true });
+    expect(printed).toEqual({ imported: ['errors.js', 'index.js', 'marks.js', 'text.js', 'timers.js'], rest: true });
   });
 
   it.each([

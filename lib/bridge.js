@@ -21,6 +21,7 @@ const { takeIgnoredOptions } = require('./ignored-options.js');
 const { Listeners } = require('./listeners.js');
 const { keysForNative } = require('./encryption-keys.js');
 const { resolveLogger } = require('./logger.js');
+const { withMark } = require('./marks.js');
 const { loadNative } = require('./native.js');
 const { DISPATCH_FORM, MESSAGE, dispatchLine, queuedJob, secretAnswer, tracedLine } = require('./protocol.js');
 const { RESERVED_PREFIX } = require('./step-records.js');
@@ -68,6 +69,8 @@ class Bridge {
   #listeners;
   /** Makes spans; `undefined` unless the options ask for it. */
   #telemetry;
+  /** What marks expressions; `undefined`: nothing. */
+  #mark;
   /** Length of the JSON that one call may hand over. */
   #maxChars;
   /** Whether time passes by itself. */
@@ -113,6 +116,7 @@ class Bridge {
     } catch (error) {
       rethrow(error);
     }
+    this.#mark = this.#native.expressionMark() ?? undefined;
     this.#listeners = new Listeners(Native.eventNames(), {
       onMaskChange: (mask) => this.#native.listen(mask),
       refuse,
@@ -166,7 +170,7 @@ class Bridge {
       const nulls = [];
       const inputs = this.#telemetry && [];
       // Getters of the caller's may run here, and dispatch in their turn: the ticket is given afterwards.
-      const text = this.#inputText(namespace, input, many && Array.isArray(input), nulls, inputs);
+      const text = this.#withMark(() => this.#inputText(namespace, input, many && Array.isArray(input), nulls, inputs));
       if (nulls.length > 0) {
         resolve(this.#refuseList(namespace, text, nulls));
         return;
@@ -176,6 +180,10 @@ class Bridge {
       const line = dispatchLine(namespace, many ? DISPATCH_FORM.MANY : DISPATCH_FORM.ONE, text);
       this.#dispatches.add(ticket, span?.trace === undefined ? line : tracedLine(span.trace, line));
     });
+  }
+
+  #withMark(write) {
+    return this.#mark === undefined ? write() : withMark(this.#mark, write);
   }
 
   /** Rejects with these problems of a list, and with those of its other entries. */
@@ -229,12 +237,14 @@ class Bridge {
     return new Promise((resolve, reject) => {
       this.#refuseIfEnded();
       const [names, args] = [Object.keys(named), Object.values(named)];
-      const text = stringify(
-        reported('arguments', () => args.map(readArgument)),
-        'arguments',
-        (read) => read.flatMap((argument, index) => nullsOfArgument(argument, names[index])),
-        this.#maxChars,
-      );
+      const write = () =>
+        stringify(
+          reported('arguments', () => args.map(readArgument)),
+          'arguments',
+          (read) => read.flatMap((argument, index) => nullsOfArgument(argument, names[index])),
+          this.#maxChars,
+        );
+      const text = method === 'statement' ? this.#withMark(write) : write();
       // Dispatches made before the call cross before it.
       this.#dispatches.flush();
       if (method === 'drain') this.#mayLeaveWork = false;

@@ -4,6 +4,7 @@
 const { constants } = require('node:buffer');
 const { isUint8Array } = require('node:util/types');
 const { DuctapeError, refuse } = require('./errors.js');
+const { literal } = require('./marks.js');
 
 /** As base64, more do not fit into one text. */
 const MAX_BYTES = Math.floor(constants.MAX_STRING_LENGTH / 4) * 3;
@@ -31,7 +32,7 @@ function prepareInput(namespace, input) {
     const file = withBase64(input?.input);
     if (file !== undefined) return { ...input, input: file };
     const marked = withBase64(input?.input?.$literal);
-    if (marked !== undefined) return { ...input, input: { $literal: marked } };
+    if (marked !== undefined) return { ...input, input: literal(marked) };
   } catch (error) {
     if (error instanceof DuctapeError) throw error;
     // A getter that throws does so again under `JSON.stringify`, whose failures are reported.

@@ -1,8 +1,10 @@
 //! From the JSON of a dispatch to a job that can be stored, or to every problem it has.
 
 use super::dispatch_fields::{AttemptOptions, aliases, refuse_unknown_fields};
+use super::expressions::Texts;
 use super::fields::{self, Fields, MAX_SAFE_INTEGER};
 use super::next_run::next_run;
+use super::other_queues::{self, Place};
 use super::qualified::{may_be_qualified, own_event, qualified_event};
 use super::{expressions, keys, request, schedule, storage};
 use crate::clock::Millis;
@@ -34,6 +36,8 @@ pub struct Defaults {
     pub max_input_bytes: usize,
     /// Checks the expressions of inputs.
     pub expressions: Arc<ExpressionResolver>,
+    /// What expressions begin with; `None`: they need no mark.
+    pub mark: Option<Box<str>>,
     /// Says which sessions are checked at dispatch.
     pub sessions: Arc<SessionVerifier>,
 }
@@ -46,6 +50,7 @@ impl Default for Defaults {
             timezone: "UTC".into(),
             max_input_bytes: 1 << 20,
             expressions: Arc::default(),
+            mark: None,
             sessions: Arc::default(),
         }
     }
@@ -192,10 +197,11 @@ impl<'a> DispatchReader<'a> {
             .integer("priority", i64::from(i32::MIN), i64::from(i32::MAX))
             .unwrap_or(0);
         let mut options = read_options(&mut fields, attempts.timeout);
-        let input = input.map(|input| expressions::marked(&fields, namespace, input));
+        options.plain = input.as_ref().is_some_and(|texts| texts.plain);
+        let input = input.map(|texts| expressions::with_names(&fields, namespace, defaults, texts.input));
         let has_expressions = input
             .as_deref()
-            .is_some_and(|input| expressions::check(&mut fields, input, &mut options, defaults));
+            .is_some_and(|input| expressions::check(&mut fields, input, &options, defaults));
         let identity = Identity::read(&mut fields);
         let seed = || identity.id.to_string();
         let plan = schedule::read_schedule(&mut fields, &defaults.timezone, seed, now);
@@ -307,11 +313,13 @@ fn required_tag(fields: &mut Fields<'_>, name: &str) -> Option<Box<str>> {
     fields.tag(name).map(|value| value.as_ref().into())
 }
 
-fn read_input<'a>(fields: &mut Fields<'a>, namespace: Namespace, defaults: &Defaults) -> Option<&'a str> {
+fn read_input<'a>(fields: &mut Fields<'a>, namespace: Namespace, defaults: &Defaults) -> Option<Texts<'a>> {
     let Some(text) = fields.raw("input") else {
         fields.problem("input", "is missing; it must be an object, if only {}");
         return None;
     };
+    let texts = expressions::texts(fields, defaults, text);
+    let text = &*texts.input;
     // The bytes of a file have a limit of their own.
     let buffer = if namespace == Namespace::Storage {
         request::buffer_length(text)
@@ -350,7 +358,7 @@ fn read_input<'a>(fields: &mut Fields<'a>, namespace: Namespace, defaults: &Defa
     let checked = request::check(namespace, inner);
     let sound = checked.problems.is_empty();
     fields.absorb(checked);
-    sound.then_some(text)
+    sound.then_some(texts)
 }
 
 fn read_options(fields: &mut Fields<'_>, timeout: Option<i64>) -> JobOptions {
@@ -370,7 +378,7 @@ fn read_options(fields: &mut Fields<'_>, timeout: Option<i64>) -> JobOptions {
 
 fn read_retry(fields: &mut Fields<'_>) -> Option<RetryPolicy> {
     let mut inner = fields.object("retryConfig")?;
-    inner.refuse_unknown(&[
+    const KNOWN: [&str; 7] = [
         "initialDelay",
         "maxDelay",
         "backoffMultiplier",
@@ -378,7 +386,8 @@ fn read_retry(fields: &mut Fields<'_>) -> Option<RetryPolicy> {
         "jitterPercent",
         "retryableErrors",
         "nonRetryableErrors",
-    ]);
+    ];
+    other_queues::refuse_unknown(&mut inner, &KNOWN, Place::Retry);
     let longest = MAX_SAFE_INTEGER as f64;
     let default = RetryPolicy::default();
     let jitter = inner.boolean("jitter").unwrap_or(false);

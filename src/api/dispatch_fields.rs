@@ -1,6 +1,7 @@
 //! Which fields a dispatch has, by which names, and those that may stand in `options`.
 
 use super::fields::{Fields, MAX_SAFE_INTEGER};
+use super::other_queues::{self, Place};
 use crate::model::Namespace;
 
 /// Most retries a job may have.
@@ -35,9 +36,9 @@ pub(super) fn refuse_unknown_fields(fields: &mut Fields<'_>, namespace: Namespac
     let known = known_fields(namespace);
     let is_of_actions = matches!(namespace, Namespace::Databases | Namespace::Graphs);
     if !is_of_actions || fields.raw("event").is_none() {
-        return fields.refuse_unknown(known);
+        return other_queues::refuse_unknown(fields, known, Place::Dispatch);
     }
-    fields.refuse_unknown(&[known, &["event"]].concat());
+    other_queues::refuse_unknown(fields, &[known, &["event"]].concat(), Place::Dispatch);
     fields.problem(
         "event",
         format!("belongs to `{namespace}.action.dispatch`; here `operation` says what to do, as in 'find'"),
@@ -71,7 +72,7 @@ impl AttemptOptions {
         let Some(mut inner) = fields.object("options") else {
             return found;
         };
-        inner.refuse_unknown(&["retries", "timeout"]);
+        other_queues::refuse_unknown(&mut inner, &["retries", "timeout"], Place::Dispatch);
         for name in ["retries", "timeout"] {
             if inner.raw(name).is_some() && fields.raw(name).is_some() {
                 inner.problem(

@@ -110,12 +110,18 @@ impl<'a> Fields<'a> {
 
     /// Reports every field that is not among `known`, with the nearest one that is.
     pub fn refuse_unknown(&mut self, known: &[&str]) {
+        self.refuse_unknown_with(known, |_| None);
+    }
+
+    /// The same; `remedy` says what to do about an unknown one, in place of what is near or known.
+    pub fn refuse_unknown_with(&mut self, known: &[&str], remedy: impl Fn(&str) -> Option<&'static str>) {
         let names = self.object.iter().map(|(name, _)| name);
         let unknown: Vec<String> = names.filter(|name| !known.contains(name)).map(str::to_owned).collect();
         for key in unknown {
-            let message = match nearest(&key, known) {
-                Some(name) => format!("is not a known option; did you mean `{name}`?"),
-                None => format!("is not a known option; known are {}", known.join(", ")),
+            let message = match (remedy(&key), nearest(&key, known)) {
+                (Some(remedy), _) => format!("is not a known option; {remedy}"),
+                (None, Some(name)) => format!("is not a known option; did you mean `{name}`?"),
+                (None, None) => format!("is not a known option; known are {}", known.join(", ")),
             };
             self.problem(&truncated(&key), message);
         }

@@ -2,6 +2,7 @@
 
 use super::dispatch::Defaults;
 use super::fields::{Fields, MAX_SAFE_INTEGER};
+use super::other_queues::{self, Place};
 use super::qualified::{own_event, qualified_event};
 use crate::engine::routing::Pattern;
 use crate::error::{Error, Result};
@@ -63,7 +64,7 @@ pub fn read_handler(namespace: Namespace, target: &str, options: &str, defaults:
         target: target_of(namespace, |name| value(name, None)),
     };
     let mut options_fields = Fields::read(options, "options")?;
-    options_fields.refuse_unknown(&["concurrency", "timeout"]);
+    other_queues::refuse_unknown(&mut options_fields, &["concurrency", "timeout"], Place::Handler);
     let concurrency = options_fields
         .integer("concurrency", 1, MAX_CONCURRENCY)
         .and_then(|count| usize::try_from(count).ok());

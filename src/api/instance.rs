@@ -3,7 +3,7 @@
 //! Invariants: construction does nothing that can fail or block; a store that cannot be opened rejects the calls that
 //! need it and is tried again by the next; after [`Instance::close`] nothing answers but with `CLOSED`.
 
-use super::fields::{Fields, MAX_SAFE_INTEGER};
+use super::ending::{Ending, check_start, read_close, read_timeout};
 use super::method::{Arguments, ClockMethod, JobsMethod, Method};
 use super::opener::StoreOpener;
 use super::opening::Opening;
@@ -50,6 +50,8 @@ pub struct Instance {
     /// The engine once it is open, also while it closes: for what must not wait.
     opened: OnceLock<Weak<Engine>>,
     closing: watch::Sender<bool>,
+    /// `close` was called: no work begins any more, and calls are taken until `closing`.
+    ending: AtomicBool,
     /// Until when running handlers may finish, once somebody has asked for the end.
     stop_deadline: std::sync::Mutex<Option<Instant>>,
     /// Dispatches that were made and have not been answered.
@@ -94,6 +96,7 @@ impl Instance {
             engine: Mutex::default(),
             opened: OnceLock::new(),
             closing: watch::Sender::new(false),
+            ending: AtomicBool::new(false),
             stop_deadline: std::sync::Mutex::default(),
             pending_dispatches: AtomicUsize::new(0),
             claiming_decided: AtomicBool::new(false),
@@ -101,13 +104,23 @@ impl Instance {
         })
     }
 
-    /// Whether `close` was called.
+    /// Whether no call is taken any more.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         *self.closing.borrow()
     }
 
-    /// Becomes true when `close` is called.
+    /// Whether no work begins any more: `close` was called, and may still wait for running handlers.
+    #[must_use]
+    pub fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Acquire) || self.is_closed()
+    }
+
+    fn refuse_at_the_end(&self) -> Result<()> {
+        if self.is_ending() { Err(Error::closed()) } else { Ok(()) }
+    }
+
+    /// Becomes true when no call is taken any more.
     pub(super) fn closing(&self) -> watch::Receiver<bool> {
         self.closing.subscribe()
     }
@@ -178,7 +191,7 @@ impl Instance {
         }
         let mut closing = self.closing.subscribe();
         let mut pause = Duration::from_millis(200);
-        while !*closing.borrow_and_update() {
+        while !*closing.borrow_and_update() && !self.is_ending() {
             let worked = match self.engine().await {
                 Ok(engine) => engine.work().await,
                 Err(error) => Err(error),
@@ -262,7 +275,7 @@ impl Instance {
                 steps::call(&engine, method, &arguments).await
             }
             Method::CheckResources => self.check_resources(options).await,
-            Method::Start => self.start().await,
+            Method::Start => self.start(options).await,
             Method::Backup => backup::back_up(&*self.engine().await?, first).await,
             Method::Health => health::health(&*self.opener, options).await,
             Method::OpenMetrics => open_metrics::open_metrics(&*self.engine().await?, options, arguments.json(1)).await,
@@ -271,10 +284,10 @@ impl Instance {
             Method::MoveProgress => transfer::progress(&*self.opener),
             Method::Drain => self.drain(options).await,
             Method::StopWork => {
-                self.stop_work().await;
+                self.stop_work(read_timeout(options)?).await;
                 Ok(String::new())
             }
-            Method::Close => self.close(read_timeout(options)?).await,
+            Method::Close => self.close(read_close(options)?.timeout).await,
         }
     }
 
@@ -357,7 +370,9 @@ impl Instance {
         }
     }
 
-    async fn start(&self) -> Result<String> {
+    async fn start(&self, options: &str) -> Result<String> {
+        check_start(options)?;
+        self.refuse_at_the_end()?;
         self.engine().await?.work().await?;
         self.claiming_decided.store(true, Ordering::Release);
         self.started.store(true, Ordering::Release);
@@ -366,6 +381,7 @@ impl Instance {
 
     async fn drain(&self, options: &str) -> Result<String> {
         let timeout = read_timeout(options)?;
+        self.refuse_at_the_end()?;
         // Handlers alone no longer make this process claim: what is left is for the next drain.
         self.claiming_decided.store(true, Ordering::Release);
         let engine = self.engine().await?;
@@ -383,18 +399,28 @@ impl Instance {
             return Err(Error::new(ErrorCode::Conflict, message));
         };
         let timeout = read_timeout(options)?.unwrap_or(MANUAL_CLOCK_TIMEOUT);
+        self.refuse_at_the_end()?;
         let target = clock::read_target(method, argument, &self.options.defaults.timezone, self.clock.now())?;
         let no_dispatch_waits = || self.pending_dispatches.load(Ordering::Acquire) == 0;
         manual::advance(&self.engine().await?, manual, target, timeout, &no_dispatch_waits).await?;
         Ok(String::new())
     }
 
-    /// Says when running handlers are to have finished, as a call of `close` with these arguments does, also to a `close` that
-    /// is under way; returns how much time that leaves. What was said last holds; what nobody said is 10 s.
-    pub fn end_by(&self, arguments: &str) -> Duration {
-        let given = Arguments::read(arguments).and_then(|arguments| read_timeout(arguments.options(0)));
-        self.set_stop_deadline(given.ok().flatten());
-        self.stop_deadline().saturating_duration_since(Instant::now())
+    /// `close` was called with these arguments: says when running handlers are to have finished, also to a `close` that is
+    /// under way, and whether calls are taken until then. What was said last holds; what nobody said is 10 s.
+    pub fn end_by(&self, arguments: &str) -> Ending {
+        let read = Arguments::read(arguments).and_then(|arguments| read_close(arguments.options(0)));
+        let is_sound = read.is_ok();
+        let given = read.unwrap_or_default();
+        self.set_stop_deadline(given.timeout);
+        if is_sound {
+            self.ending.store(true, Ordering::Release);
+        }
+        Ending {
+            time_left: self.stop_deadline().saturating_duration_since(Instant::now()),
+            // What is wrong with the arguments is said by the call.
+            takes_calls: is_sound && given.takes_calls,
+        }
     }
 
     fn set_stop_deadline(&self, timeout: Option<Duration>) {
@@ -412,9 +438,14 @@ impl Instance {
     }
 
     /// Stops claiming, lets handlers finish as [`close`](Self::close) does, and hands the rest back. Dispatches are still taken.
-    async fn stop_work(&self) {
+    async fn stop_work(&self, timeout: Option<Duration>) {
+        self.set_stop_deadline(timeout);
+        self.end_work().await;
+    }
+
+    /// Stops claiming and lets handlers finish until the time that was said, for which calls are taken as before.
+    pub async fn end_work(&self) {
         self.claiming_decided.store(true, Ordering::Release);
-        self.set_stop_deadline(None);
         if let Some(engine) = self.opened_engine() {
             engine.stop_by(&|| self.stop_deadline()).await;
         }
@@ -457,16 +488,4 @@ fn log_line(json: &str) -> Box<str> {
     let mut text: String = serde_json::from_str(json).unwrap_or_default();
     text.truncate(text.floor_char_boundary(MAX_LOG_LINE_BYTES));
     text.into()
-}
-
-/// `{ timeout }` in ms.
-fn read_timeout(options: &str) -> Result<Option<Duration>> {
-    let mut fields = Fields::read(options, "options")?;
-    fields.refuse_unknown(&["timeout", "signals"]);
-    let timeout = fields.integer("timeout", 0, MAX_SAFE_INTEGER);
-    if fields.problems.is_empty() {
-        Ok(timeout.map(|timeout| Duration::from_millis(timeout.unsigned_abs())))
-    } else {
-        Err(Error::invalid(fields.problems))
-    }
 }

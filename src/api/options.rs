@@ -5,6 +5,7 @@ use super::dispatch::Defaults;
 use super::encryption_keys::{self, EncryptionKeys};
 use super::ephemeral_disk::Host;
 use super::fields::{Fields, MAX_SAFE_INTEGER};
+use super::other_queues::{self, Place};
 use super::outbound::read_outbound;
 use super::resources::read_resources;
 use crate::clock::Millis;
@@ -22,6 +23,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use uuid::Uuid;
 
 /// Most attempts at once that a process may ask for.
 const MAX_CONCURRENCY: i64 = 100_000;
@@ -90,18 +92,20 @@ pub fn read_options(
     check: fn(&Resources) -> Vec<Problem>,
 ) -> Result<Options> {
     let mut fields = Fields::read(text, "options")?;
-    fields.refuse_unknown(&OPTION_FIELDS);
+    other_queues::refuse_unknown(&mut fields, &OPTION_FIELDS, Place::Constructor);
     let store = read_store(&mut fields, "store", environment);
     let given = read_secrets(&mut fields, environment);
     let allowed_in_inputs = fields.tags("inputSecrets", 1_000).unwrap_or_default();
     let secrets = Arc::new(SecretStore::new(given, allowed_in_inputs));
-    let expressions = Arc::new(ExpressionResolver::new(read_limits(&mut fields), Arc::clone(&secrets)));
+    let (limits, are_marked) = read_expressions(&mut fields);
+    let expressions = Arc::new(ExpressionResolver::new(limits, Arc::clone(&secrets)));
     let resources = Arc::new(read_resources(&mut fields));
     let found = check(&resources).into_iter();
     let found: Vec<Problem> = found.filter(|problem| !is_told(problem, &fields.problems)).collect();
     fields.problems.extend(found);
     let sessions = Arc::new(SessionVerifier::new(Arc::clone(&resources), Arc::clone(&expressions)));
-    let defaults = read_defaults(&mut fields, Arc::clone(&expressions), Arc::clone(&sessions));
+    let mut defaults = read_defaults(&mut fields, Arc::clone(&expressions), Arc::clone(&sessions));
+    defaults.mark = are_marked.then(new_mark);
     let clock = clock::read_option(&mut fields, &defaults.timezone);
     if clock.manual && !matches!(store, Some(StoreLocation::Memory(None)) | None) {
         fields.problem("clock", "'manual' needs a store of its own: use `store: 'memory:'`");
@@ -194,8 +198,14 @@ fn read_defaults(
             .and_then(|bytes| usize::try_from(bytes).ok())
             .unwrap_or(Defaults::default().max_input_bytes),
         expressions,
+        mark: None,
         sessions,
     }
+}
+
+/// Text that no input has by chance, nor on purpose.
+fn new_mark() -> Box<str> {
+    format!("${}", Uuid::new_v4().simple()).into()
 }
 
 /// Beginning of the environment variables that hold secrets.
@@ -218,12 +228,20 @@ fn read_secrets(fields: &mut Fields<'_>, environment: &[(String, String)]) -> Ha
     })
 }
 
-fn read_limits(fields: &mut Fields<'_>) -> Limits {
+const EXPRESSION_MODES: [(&str, bool); 2] = [("marked", true), ("everywhere", false)];
+
+/// Bounds of expressions, and whether they are marked: `'marked'`, or an object with `mode`.
+fn read_expressions(fields: &mut Fields<'_>) -> (Limits, bool) {
     let default = Limits::default();
+    if fields.raw("expressions").is_some_and(|text| text.starts_with('"')) {
+        let mode = fields.one_of("expressions", &EXPRESSION_MODES);
+        return (default, mode == Some(true));
+    }
     let Some(mut inner) = fields.object("expressions") else {
-        return default;
+        return (default, false);
     };
-    inner.refuse_unknown(&["maxDepth", "maxSteps", "maxOutputBytes"]);
+    inner.refuse_unknown(&["mode", "maxDepth", "maxSteps", "maxOutputBytes"]);
+    let are_marked = inner.one_of("mode", &EXPRESSION_MODES) == Some(true);
     let mut limit = |name: &str, most: usize, default: usize| {
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         let given = inner.integer(name, 1, most);
@@ -235,7 +253,7 @@ fn read_limits(fields: &mut Fields<'_>) -> Limits {
         output_bytes: limit("maxOutputBytes", 256 << 20, default.output_bytes),
     };
     fields.absorb(inner);
-    limits
+    (limits, are_marked)
 }
 
 fn read_timezone(fields: &mut Fields<'_>) -> Box<str> {
@@ -326,7 +344,11 @@ fn read_worker(fields: &mut Fields<'_>) -> Option<WorkerConfig> {
         Some(_) => {}
     }
     let mut inner = fields.object("worker")?;
-    inner.refuse_unknown(&["concurrency", "namespaces", "products", "envs"]);
+    other_queues::refuse_unknown(
+        &mut inner,
+        &["concurrency", "namespaces", "products", "envs"],
+        Place::Constructor,
+    );
     let concurrency = inner.integer("concurrency", 1, MAX_CONCURRENCY);
     let namespaces = inner.tags("namespaces", Namespace::ALL.len());
     let namespaces = namespaces.map(|names| read_namespaces(&mut inner, &names));

@@ -2,6 +2,7 @@
 
 use super::calendar::{read_except, read_interval};
 use super::fields::{Fields, MAX_SAFE_INTEGER, describe, number};
+use super::other_queues::{self, Place};
 use super::schedule_warnings::{never_runs, warn_of_1970};
 use crate::clock::Millis;
 use crate::cron::{CalendarDuration, CronExpr, MAX_INSTANT_MS, Zone};
@@ -130,7 +131,7 @@ impl ScheduleParts {
     /// `None`: there is a problem with it.
     fn read(fields: &mut Fields<'_>, timezone: &str) -> Option<Self> {
         fields.take_aliases(&SCHEDULE_ALIASES);
-        fields.refuse_unknown(&SCHEDULE_FIELDS);
+        other_queues::refuse_unknown(fields, &SCHEDULE_FIELDS, Place::Schedule);
         let zone = read_zone(fields, timezone);
         let start_at = read_instant(fields, "start_at", zone.as_ref());
         let end_at = read_instant(fields, "endDate", zone.as_ref());

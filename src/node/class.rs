@@ -122,6 +122,13 @@ impl Ductape {
         }
     }
 
+    /// What marks an expression in the JSON of a dispatch; `null`: nothing does.
+    #[napi]
+    pub fn expression_mark(&self) -> Option<String> {
+        let mark = &self.instance_runtime.instance.options.defaults.mark;
+        mark.as_deref().map(str::to_owned)
+    }
+
     /// The text with the values of secrets masked.
     #[napi]
     pub fn mask(&self, text: String) -> String {
@@ -221,7 +228,7 @@ impl Ductape {
     pub fn register(&self, namespace: String, number: u32, target: String, options: String) -> napi::Result<u32> {
         let namespace = read_namespace(&namespace)?;
         let instance = &self.instance_runtime.instance;
-        if instance.is_closed() {
+        if instance.is_ending() {
             return Err(thrown(&Error::closed()));
         }
         let registration =

@@ -114,19 +114,20 @@ impl InstanceRuntime {
             Ok(method) => method,
             Err(error) => return self.queue.settle(ticket, &Err(error)),
         };
-        let time_left = if method == Method::Close {
-            self.instance.end_by(&arguments)
-        } else {
+        let ending = (method == Method::Close).then(|| self.instance.end_by(&arguments));
+        if ending.is_none() {
             self.begin();
-            Duration::ZERO
-        };
+        }
         let (instance, queue) = (Arc::clone(&self.instance), Arc::clone(&self.queue));
         let spawned = self.with_threads(|threads| {
             let intake = Arc::clone(&threads.intake);
             threads.runtime.spawn(async move {
-                if method == Method::Close {
+                if let Some(ending) = ending {
+                    if ending.takes_calls {
+                        instance.end_work().await;
+                    }
                     // What was dispatched before is stored before.
-                    let timeout = time_left.clamp(*FLUSH_TIMEOUTS.start(), *FLUSH_TIMEOUTS.end());
+                    let timeout = ending.time_left.clamp(*FLUSH_TIMEOUTS.start(), *FLUSH_TIMEOUTS.end());
                     let _ = tokio::time::timeout(timeout, intake.wait_until_empty()).await;
                 }
                 // Should it panic, the promise is rejected all the same.
