@@ -1,6 +1,6 @@
 // Numbers that are not finite, and dates that are none. The options are taken out of the declared types, so that one that is
 // added later is tried as well.
-import { dirname, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import ts from 'typescript5';
 import { describe, expect, it, test } from 'vitest';
 import { Ductape } from './support/ductape.js';
@@ -28,6 +28,7 @@ function takenNumbers(): Taken[] {
   const source = program.getSourceFile(file);
   if (!source) throw new Error(`no ${file}`);
   const node: ts.Node = source;
+  const declarations = join(dirname(file), 'types');
 
   /** Paths of the numbers and dates within a type. */
   function paths(
@@ -74,7 +75,9 @@ function takenNumbers(): Taken[] {
       const own = checker.getTypeOfSymbolAtLocation(member, node);
       const signatures = own.getCallSignatures();
       if (signatures.length > 0) return signatures.flatMap((signature) => takenBy(full, signature, PAYLOADS));
-      const isOurs = own.symbol?.declarations?.some((part) => dirname(part.getSourceFile().fileName) === dirname(file));
+      const isOurs = own.symbol?.declarations?.some((part) =>
+        resolve(part.getSourceFile().fileName).startsWith(declarations),
+      );
       return isOurs && full.split('.').length < 4 ? takenByMembers(own, full) : [];
     });
   }
