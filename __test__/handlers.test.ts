@@ -106,11 +106,16 @@ describe('a handler sees', () => {
       'id',
       'input',
       'lateness',
+      'log',
       'missed',
       'namespace',
       'product',
+      'progress',
       'run',
       'scheduled_at',
+      'signal',
+      'snooze',
+      'step',
     ]);
     expect(seen).toMatchObject({
       id: job_id,

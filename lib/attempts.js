@@ -3,7 +3,7 @@
 
 const { isObserved, runs } = require('./channels.js');
 const { toFailure } = require('./errors.js');
-const { JobContext } = require('./job.js');
+const { Attempt } = require('./job.js');
 const { ANSWER } = require('./protocol.js');
 
 /** Largest result that is kept, in bytes of JSON. */
@@ -12,10 +12,10 @@ const MAX_RESULT_BYTES = 1024 * 1024;
 /** The attempts of one instance that handlers are at work on. */
 class Attempts {
   #bridge;
-  /** By key `{ job, context, scope, span }`: the `JobContext`, the scope of `context` that its functions are called in, and its span. */
+  /** By key `{ attempt, context, scope, span }`: the scope of `context` is the one that its functions are called in. */
   #running = new Map();
 
-  /** `bridge`: `answer(key, kind, json)`, `log(level, message)`, and what `JobContext` needs. */
+  /** `bridge`: `answer(key, kind, json)`, `log(level, message)`, and what `Attempt` needs. */
   constructor(bridge) {
     this.#bridge = bridge;
   }
@@ -28,36 +28,37 @@ class Attempts {
   run(registered, key, fields, trace, linked) {
     if (!registered) return this.#answer(key, ANSWER.RELEASE, 'null');
     const { handler, context } = registered;
-    const [job, scope] = [new JobContext(fields, key, this.#bridge), context.take()];
     const span = this.#bridge.telemetry?.attempt(fields, trace, linked);
-    this.#running.set(key, { job, context, scope, span });
+    const shown = isObserved(runs) ? shownOf(fields) : undefined;
+    const [attempt, scope] = [new Attempt(fields, key, this.#bridge), context.take()];
+    this.#running.set(key, { attempt, context, scope, span });
     // A promise also for values that are none, so that answers of one turn cross together.
-    const call = () => Promise.resolve(handler(job));
+    const call = () => Promise.resolve(handler(attempt.job));
     let returned;
     try {
-      returned = scope.call(span !== undefined || isObserved(runs) ? () => observed(call, fields, span) : call);
+      returned = scope.call(span === undefined && shown === undefined ? call : () => observed(call, shown, span));
     } catch (error) {
-      return this.#handlerReturned(key, job, this.#failure(job, error));
+      return this.#handlerReturned(key, attempt, this.#failure(attempt, error));
     } finally {
       context.giveBack(scope);
     }
     returned.then(
-      (value) => this.#handlerReturned(key, job, undefined, value),
-      (error) => this.#handlerReturned(key, job, this.#failure(job, error)),
+      (value) => this.#handlerReturned(key, attempt, undefined, value),
+      (error) => this.#handlerReturned(key, attempt, this.#failure(attempt, error)),
     );
   }
 
   abort(key, error) {
     const running = this.#running.get(key);
     if (!running) return;
-    const { job, context, scope, span } = running;
+    const { attempt, context, scope, span } = running;
     span?.end(error);
     // Listeners of the signal are the handler's.
-    scope.call(() => JobContext.abort(job, error));
+    scope.call(() => attempt.abort(error));
     context.giveBack(scope);
   }
 
-  #failure(job, error) {
+  #failure({ job }, error) {
     const { wrongRetryAfter, ...failure } = toFailure(error);
     if (wrongRetryAfter !== undefined) {
       this.#bridge.log(
@@ -69,24 +70,23 @@ class Attempts {
   }
 
   /** The handler is done; its steps may not be. */
-  #handlerReturned(key, job, failure, value) {
-    const steps = JobContext.stepsAtEnd(job, failure);
+  #handlerReturned(key, attempt, failure, value) {
+    const steps = attempt.stepsAtEnd(failure);
     if (steps) {
-      steps.end(failure).then((failure) => this.#ended(key, job, failure, value));
+      steps.end(failure).then((failure) => this.#ended(key, attempt, failure, value));
     } else {
-      this.#ended(key, job, failure, value);
+      this.#ended(key, attempt, failure, value);
     }
   }
 
-  #ended(key, job, failure, value) {
+  #ended(key, attempt, failure, value) {
     this.#running.get(key)?.span?.end(failure);
     if (failure) this.#answer(key, ANSWER.FAILURE, JSON.stringify(failure));
-    else this.#succeeded(key, job, value);
+    else this.#succeeded(key, attempt, value);
   }
 
-  #succeeded(key, job, value) {
-    const snooze = JobContext.snoozed(job);
-    if (snooze !== undefined) return this.#answer(key, ANSWER.SNOOZE, String(snooze));
+  #succeeded(key, { job, snoozed }, value) {
+    if (snoozed !== undefined) return this.#answer(key, ANSWER.SNOOZE, String(snoozed));
     const text = this.#resultText(job, value);
     if (text === undefined) this.#answer(key, ANSWER.NO_RESULT, 'null');
     else this.#answer(key, ANSWER.RESULT, text);
@@ -117,13 +117,14 @@ class Attempts {
   }
 }
 
-/** Calls a handler for those who look on: within its span, and on the channel of runs. */
-function observed(call, fields, span) {
-  const published = () => {
-    if (!isObserved(runs)) return call();
-    const { input, session, claim, ...job } = fields;
-    return runs.tracePromise(call, { job });
-  };
+/** What is published of a job: nothing of its payload. */
+function shownOf({ input, session, claim, ...job }) {
+  return job;
+}
+
+/** Calls a handler for those who look on: within its span, and on the channel of runs, if `job` is given, which is shown there. */
+function observed(call, job, span) {
+  const published = job === undefined ? call : () => runs.tracePromise(call, { job });
   return span === undefined ? published() : span.call(published);
 }
 

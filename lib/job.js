@@ -10,8 +10,19 @@ const { Steps } = require('./steps.js');
 /** The last time that a `Date` can hold, ms since the epoch. */
 const MAX_TIME = 8.64e15;
 
-/** The fields that Rust sent, and what a handler can do with its attempt. */
-class JobContext {
+/** The attempt of a job. A private member would be out of reach of a proxy of the job. */
+const ATTEMPT = Symbol('attempt');
+
+/** A member of the job's own, which `{ ...job }` keeps. A getter, since most handlers never read it. */
+const SIGNAL = {
+  configurable: true,
+  enumerable: true,
+  get() {
+    return this[ATTEMPT].signal;
+  },
+};
+
+class Attempt {
   #bridge;
   #key;
   /** Key of the claim: of this attempt, or of the one that this is a part of. */
@@ -24,15 +35,25 @@ class JobContext {
   #snooze;
   #steps;
 
+  /** What the handler is given: the object that came from Rust, which nobody else has; to copy it would cost more than the rest. */
+  job;
+
   constructor(fields, key, bridge) {
-    Object.assign(this, fields);
+    this.#bridge = bridge;
     this.#key = key;
     this.#claim = key;
     if (fields.part !== undefined) {
       this.#claim = fields.claim;
-      delete this.claim;
+      delete fields.claim;
     }
-    this.#bridge = bridge;
+    this.job = fields;
+    // Functions without `this`, so that they can be taken out of the object.
+    fields.progress = (value) => this.#note(NOTE.PROGRESS, stringify(value, 'progress'));
+    fields.log = (message) => this.#note(NOTE.LOG, JSON.stringify(String(message)));
+    fields.snooze = (ms) => this.#putOff(ms);
+    fields.step = (tag, work, options) => this.#openSteps().begin(tag, work, options);
+    fields[ATTEMPT] = this;
+    Object.defineProperty(fields, 'signal', SIGNAL);
   }
 
   get signal() {
@@ -45,49 +66,37 @@ class JobContext {
     return this.#controller.signal;
   }
 
-  // Bound, so that they can be taken out of the object.
-  get progress() {
-    return (value) => this.#bridge.note(this.#key, this.#claim, NOTE.PROGRESS, stringify(value, 'progress'));
+  /** ms until the run is due again, if the handler said so. */
+  get snoozed() {
+    return this.#snooze;
   }
 
-  get log() {
-    return (message) => this.#bridge.note(this.#key, this.#claim, NOTE.LOG, JSON.stringify(String(message)));
+  abort(error) {
+    this.#abortReason = error;
+    this.#controller?.abort(error);
   }
 
-  get snooze() {
-    return (ms) => {
-      if (!Number.isFinite(ms) || ms < 0) refuse('snooze', `must be a number of ms from 0 on, got ${String(ms)}`);
-      if (this.#bridge.now + ms > MAX_TIME) refuse('snooze', `must end before the year 275760, got ${String(ms)} ms`);
-      this.#snooze = ms;
-    };
+  /** The steps that matter for its end: those that it has begun, and those that earlier attempts may have finished. */
+  stepsAtEnd(failure) {
+    const mayHaveSteps = failure !== undefined || this.job.attempt > 1;
+    return this.job.part === undefined && mayHaveSteps ? this.#openSteps() : this.#steps;
   }
 
-  get step() {
-    return (tag, work, options) => {
-      return this.#openSteps().begin(tag, work, options);
-    };
+  #note(kind, value) {
+    this.#bridge.note(this.#key, this.#claim, kind, value);
+  }
+
+  #putOff(ms) {
+    if (!Number.isFinite(ms) || ms < 0) refuse('snooze', `must be a number of ms from 0 on, got ${String(ms)}`);
+    if (this.#bridge.now + ms > MAX_TIME) refuse('snooze', `must end before the year 275760, got ${String(ms)} ms`);
+    this.#snooze = ms;
   }
 
   /** Created lazily: most attempts have no steps. */
   #openSteps() {
-    this.#steps ??= new Steps(this, this.#bridge.steps(this.#key, this.#claim, this.part));
+    this.#steps ??= new Steps(this.job, this.#bridge.steps(this.#key, this.#claim, this.job.part));
     return this.#steps;
-  }
-
-  static abort(job, error) {
-    job.#abortReason = error;
-    job.#controller?.abort(error);
-  }
-
-  static snoozed(job) {
-    return job.#snooze;
-  }
-
-  /** The steps that matter for its end: those that it has begun, and those that earlier attempts may have finished. */
-  static stepsAtEnd(job, failure) {
-    const mayHaveSteps = failure !== undefined || job.attempt > 1;
-    return job.part === undefined && mayHaveSteps ? job.#openSteps() : job.#steps;
   }
 }
 
-module.exports = { JobContext };
+module.exports = { Attempt };
