@@ -167,6 +167,7 @@ describe('the packed package', () => {
       'lib/open-metrics.js',
       'lib/protocol.js',
       'lib/rates.js',
+      'lib/rejections.js',
       'lib/replay-queue.js',
       'lib/signals.js',
       'lib/step-records.js',

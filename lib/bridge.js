@@ -5,7 +5,7 @@ const { Attempts } = require('./attempts.js');
 const { AnswerBatch, DispatchBatch } = require('./batches.js');
 const { CallContext } = require('./call-context.js');
 const { dispatches, isObserved } = require('./channels.js');
-const { DuctapeError, refuse, refuseAll, rethrow, toError, toFailure } = require('./errors.js');
+const { DuctapeError, refuse, refuseAll, rethrow, toFailure } = require('./errors.js');
 const { forgetBridge, shutDownOnExit } = require('./exit.js');
 const {
   members,
@@ -24,6 +24,7 @@ const { resolveLogger } = require('./logger.js');
 const { withMark } = require('./marks.js');
 const { loadNative } = require('./native.js');
 const { DISPATCH_FORM, MESSAGE, dispatchLine, queuedJob, secretAnswer, tracedLine } = require('./protocol.js');
+const { failingWith, promiseFor } = require('./rejections.js');
 const { RESERVED_PREFIX } = require('./step-records.js');
 const { prepareInput } = require('./storage.js');
 const { logged } = require('./text.js');
@@ -52,7 +53,7 @@ class Bridge {
   #askKeys;
   /** That of the functions in the options. */
   #context = new CallContext();
-  /** `{ resolve, reject }` by ticket. */
+  /** `{ resolve, reject }` by ticket; some have `follow`, which takes a promise that will reject. */
   #tickets = new Map();
   #lastTicket = 0;
   /** By number `{ handler, context }`. */
@@ -165,7 +166,7 @@ class Bridge {
   }
 
   #dispatch(namespace, input, many) {
-    return new Promise((resolve, reject) => {
+    return promiseFor(this.dispatch, (resolve, reject) => {
       this.#refuseIfEnded();
       const nulls = [];
       const inputs = this.#telemetry && [];
@@ -222,11 +223,7 @@ class Bridge {
     const prepared = reported('input', () => prepareInput(namespace, input));
     const span = this.#telemetry?.dispatch(namespace, [prepared], false, 'create');
     if (span === undefined) return this.call('statement', { namespace, '': prepared });
-    return new Promise((resolve, reject) => {
-      const settling = span.settling(resolve, reject);
-      const named = { namespace, '': prepared, trace: span.trace };
-      this.call('statement', named).then(settling.resolve, settling.reject);
-    });
+    return span.settled(this.call('statement', { namespace, '': prepared, trace: span.trace }));
   }
 
   /**
@@ -234,7 +231,7 @@ class Bridge {
    * names that the paths of problems begin with.
    */
   call(method, named = {}) {
-    return new Promise((resolve, reject) => {
+    return promiseFor(this.call, (resolve, reject) => {
       this.#refuseIfEnded();
       const [names, args] = [Object.keys(named), Object.values(named)];
       const write = () =>
@@ -419,7 +416,7 @@ class Bridge {
         this.#takeTicket(message[1])?.resolve(message[2]);
         break;
       case MESSAGE.REJECT:
-        this.#takeTicket(message[1])?.reject(toError(message[2]));
+        this.#rejectTicket(message[1], message[2]);
         break;
       case MESSAGE.RUN_HANDLER:
         this.#attempts.run(this.#handlers.get(message[1]), message[2], message[3], message[4], message[5]);
@@ -480,6 +477,14 @@ class Bridge {
     const ticket = ++this.#lastTicket;
     this.#tickets.set(ticket, promise);
     return ticket;
+  }
+
+  #rejectTicket(ticket, failure) {
+    const promise = this.#takeTicket(ticket);
+    if (promise === undefined) return;
+    const failing = failingWith(failure);
+    if (promise.follow) promise.follow(failing);
+    else promise.resolve(failing);
   }
 
   #takeTicket(ticket) {

@@ -254,7 +254,7 @@ class DispatchSpan {
     this.trace = trace;
   }
 
-  /** The functions that settle its promise, with the end of the span. */
+  /** The functions that settle its promise, with the end of the span; `follow` takes a promise that will reject. */
   settling(resolve, reject) {
     return {
       resolve: (answer) => {
@@ -265,7 +265,22 @@ class DispatchSpan {
         this.#telemetry.endDispatch(this.#span, error);
         reject(error);
       },
+      follow: (failing) => resolve(this.settled(failing)),
     };
+  }
+
+  /** Settles as the promise does, with the end of the span. */
+  settled(promise) {
+    return promise.then(
+      (answer) => {
+        this.#telemetry.endDispatch(this.#span, undefined, answer);
+        return answer;
+      },
+      (error) => {
+        this.#telemetry.endDispatch(this.#span, error);
+        throw error;
+      },
+    );
   }
 }
 
