@@ -156,6 +156,7 @@ describe('the packed package', () => {
       'lib/errors.js',
       'lib/event-loop.js',
       'lib/exit.js',
+      'lib/handler-target.js',
       'lib/ignored-options.js',
       'lib/job.js',
       'lib/json.js',

@@ -7,6 +7,7 @@ const { CallContext } = require('./call-context.js');
 const { dispatches, isObserved } = require('./channels.js');
 const { DuctapeError, refuse, refuseAll, rethrow, toFailure } = require('./errors.js');
 const { forgetBridge, shutDownOnExit } = require('./exit.js');
+const { readTarget } = require('./handler-target.js');
 const {
   members,
   nullsOfArgument,
@@ -260,15 +261,14 @@ class Bridge {
     if (typeof handler !== 'function') {
       refuse('handler', `must be a function, got ${handler === null ? 'null' : typeof handler}`);
     }
+    const read = readTarget(target);
     const number = ++this.#lastHandler;
     this.#handlers.set(number, { handler, context: new CallContext() });
     let id;
     try {
-      const text = (value, what) => {
-        const read = reported(what, () => withInherited(value ?? {}));
-        return stringify(read, what, () => nullsOfJson(read, what));
-      };
-      id = this.#native.register(namespace, number, text(target, 'target'), text(options, 'options'));
+      const text = (value, what) => stringify(value, what, () => nullsOfJson(value, what));
+      const more = reported('options', () => withInherited(options ?? {}));
+      id = this.#native.register(namespace, number, text(read, 'target'), text(more, 'options'));
     } catch (error) {
       this.#handlers.delete(number);
       rethrow(error);

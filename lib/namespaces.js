@@ -2,6 +2,7 @@
 // What an instance offers under its names. Each method passes its arguments on; Rust reads and checks them.
 
 const { refuse } = require('./errors.js');
+const { featureTarget } = require('./handler-target.js');
 const { reported } = require('./json.js');
 const { StepRecords } = require('./step-records.js');
 
@@ -34,7 +35,7 @@ function namespaces(bridge) {
     actions: made.actions,
     features: {
       ...made.features,
-      define: (tag, handler, options) => bridge.handle('features', { tag }, handler, options),
+      define: (tag, handler, options) => bridge.handle('features', featureTarget(tag), handler, options),
     },
     notifications: made.notifications,
     storage: made.storage,

@@ -25,6 +25,8 @@ const ROLLBACK_TIMEOUT_MS = 10 * 60_000;
 /** Upper bound of the tags that a line of the log names. */
 const MAX_NAMED_TAGS = 20;
 
+const kindOf = (value) => (value === null ? 'null' : typeof value);
+
 function checkTag(tag) {
   if (typeof tag !== 'string' || tag === '') refuse('step', 'the tag must be a text that is not empty');
   if (Buffer.byteLength(tag) > MAX_TAG_BYTES) refuse('step', `the tag must have at most ${MAX_TAG_BYTES} bytes`);
@@ -34,8 +36,8 @@ function checkTag(tag) {
 }
 
 function checkOptions(options) {
-  if (options === undefined || options === null) return { retries: 0 };
-  if (typeof options !== 'object') refuse('step', `options must be an object, got ${typeof options}`);
+  if (options === undefined) return { retries: 0 };
+  if (options === null || typeof options !== 'object') refuse('options', `must be an object, got ${kindOf(options)}`);
   const { retries = 0, rollback, ...rest } = options;
   const [unknown] = Object.keys(rest);
   if (unknown !== undefined) refuse('step', `there is no option '${unknown}', only retries and rollback`);
@@ -43,7 +45,7 @@ function checkOptions(options) {
     refuse('options.retries', `must be an integer from 0 to ${MAX_RETRIES}, got ${String(retries)}`);
   }
   if (rollback !== undefined && typeof rollback !== 'function') {
-    refuse('step', `rollback must be a function, got ${rollback === null ? 'null' : typeof rollback}`);
+    refuse('step', `rollback must be a function, got ${kindOf(rollback)}`);
   }
   return { retries, rollback };
 }
@@ -105,7 +107,7 @@ class Steps {
     if (this.#begun.get(tag)?.isRepeatable === false) {
       refuse('step', `this attempt has a step '${tag}' already; give each step a tag of its own, as in 'charge:\${i}'`);
     }
-    if (typeof work !== 'function') refuse('step', `the work of '${tag}' must be a function, got ${typeof work}`);
+    if (typeof work !== 'function') refuse('step', `the work of '${tag}' must be a function, got ${kindOf(work)}`);
     const { retries, rollback } = checkOptions(options);
     if (rollback && this.#job.part !== undefined) {
       refuse('step', `'${tag}' has a rollback, and the job is a feature that is declared as data, which is not undone`);

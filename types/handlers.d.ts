@@ -4,7 +4,10 @@ import type { IStorageRequest } from './inputs';
 import type { Ductape } from './instance';
 import type { IJob } from './job';
 
-/** Which jobs a handler takes. An omitted field, or `'*'`, means any; the most specific handler wins. */
+/**
+ * Which jobs a handler takes. An omitted field, or `'*'`, means any; the most specific handler wins. One that is `undefined` is
+ * refused, but for `product` and `env`: it mostly should have been something.
+ */
 export interface IHandlerTarget {
   /** Default: the instance's `product`, else any. */
   product?: string;
