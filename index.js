@@ -133,10 +133,13 @@ class Ductape {
 /** Returns what it is given: it gives types to resources that stand in a file of their own. */
 const defineResources = (resources) => resources;
 
-Object.defineProperty(exports, '__esModule', { value: true });
-exports.Ductape = Ductape;
-exports.DuctapeError = DuctapeError;
-exports.defineResources = defineResources;
-exports.expr = expr;
-exports.literal = literal;
-exports.default = Ductape;
+// The class is the module, for `new (require('ductape'))()`, and has the rest as statics, for imports by name. `default` and
+// `__esModule` are for imports that a compiler or a bundler has turned into require().
+module.exports = Ductape;
+module.exports.Ductape = Ductape;
+module.exports.DuctapeError = DuctapeError;
+module.exports.defineResources = defineResources;
+module.exports.expr = expr;
+module.exports.literal = literal;
+module.exports.default = Ductape;
+Object.defineProperty(module.exports, '__esModule', { value: true });

@@ -1,4 +1,4 @@
-import ductape from './index.js';
+import Ductape from './index.js';
 
-export const { Ductape, DuctapeError, defineResources, expr, literal } = ductape;
-export default ductape.Ductape;
+export const { DuctapeError, defineResources, expr, literal } = Ductape;
+export { Ductape, Ductape as default };

@@ -55,6 +55,7 @@ describe('the packed package', () => {
     // Files of the dashboard are named by their content.
     const names = others.map((file) => file.replaceAll('\\', '/').replace(/-[A-Z0-9]{8}\./, '-HASH.'));
     expect(names.sort()).toEqual([
+      'index.d.cts',
       'index.d.mts',
       'index.d.ts',
       'index.js',
@@ -244,7 +245,7 @@ describe('the packed package', () => {
        console.log(JSON.stringify({
          name: Ductape.name,
          importedDefault: Default === Ductape,
-         required: required.Ductape === Ductape,
+         required: required === Ductape && required.Ductape === Ductape,
          requiredDefault: required.default === Ductape,
          error: required.DuctapeError === DuctapeError && new DuctapeError('CLOSED', 'x') instanceof Error,
          compiled: required.__esModule,
