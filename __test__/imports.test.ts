@@ -1,6 +1,6 @@
 // Every way to the package's classes: as Node.js loads it, and as compilers and bundlers rewrite an import.
 import { execFile } from 'node:child_process';
-import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
@@ -78,6 +78,35 @@ describe('the classes are reached', () => {
       expect(await printedBy(folder, 'bundle.cjs')).toBe('hello Ann');
     });
   });
+
+  it.each(['cjs', 'esm'] as const)(
+    'from a bundle (%s) with the addon copied, which has pages of the dashboard next to it',
+    async (format) => {
+      const source = `import Ductape from 'ductape';
+      (async () => {
+        const ductape = new Ductape({ store: 'memory:', product: 'shop', env: 'test' });
+        const page = await ductape.dashboard({ authorize: () => true })(new Request('http://localhost/'));
+        console.log(JSON.stringify([page.status, (await page.text()).includes('<html')]));
+        await ductape.close();
+      })();`;
+      const folder = await projectOf({ 'source.js': source });
+      const alone = await temporaryFolder();
+      const ending = format === 'esm' ? 'mjs' : 'cjs';
+      const banner = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);";
+      await build({
+        entryPoints: [join(folder, 'source.js')],
+        outfile: join(alone, `bundle.${ending}`),
+        bundle: true,
+        platform: 'node',
+        format,
+        loader: { '.node': 'copy' },
+        ...(format === 'esm' ? { banner: { js: banner } } : {}),
+        logLevel: 'silent',
+      });
+      await cp(join(root, 'lib/dashboard/static'), join(alone, 'static'), { recursive: true });
+      expect(await printedBy(alone, `bundle.${ending}`)).toEqual([200, true]);
+    },
+  );
 
   // Without `esModuleInterop`, TypeScript takes `default` from what require() gives.
   describe.each([true, false])('by TypeScript as CommonJS, esModuleInterop %s', (esModuleInterop) => {

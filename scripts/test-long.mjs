@@ -94,6 +94,11 @@ const CHECKS = {
     about: 'stores that were broken on purpose: rounds of faults find each',
     command: () => [process.execPath, [join('faults', 'mutations.mjs')]],
   },
+  habitats: {
+    about:
+      'the package as it is packed in runtimes, bundlers, executables, frameworks and test runners; needs the built addon',
+    command: () => [process.execPath, [join('habitats', 'run.mjs')]],
+  },
   soak: {
     about: 'jobs without pause for --minutes: each runs once, memory and file size level off; needs the built addon',
     command: ({ minutes }) => [

@@ -3,10 +3,11 @@
 
 const { createHash } = require('node:crypto');
 const { readFileSync, readdirSync } = require('node:fs');
-const { join } = require('node:path');
+const { dirname, join } = require('node:path');
 const { Problem } = require('./problem.js');
 
-const FOLDER = join(__dirname, 'static');
+// A bundle in ES modules has no `__dirname`: the files are then next to the program.
+const FOLDER = join(typeof __dirname === 'string' ? __dirname : dirname(process.argv[1] ?? ''), 'static');
 const ASSETS = 'assets';
 /** Stands in the page where the path of the dashboard, with a slash at its end, belongs. */
 const BASE = '{{base}}';
