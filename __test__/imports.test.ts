@@ -1,6 +1,6 @@
 // Every way to the package's classes: as Node.js loads it, and as compilers and bundlers rewrite an import.
 import { execFile } from 'node:child_process';
-import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
@@ -161,12 +161,14 @@ describe('the classes are reached', () => {
 describe('the types of require()', () => {
   it('have every name of the contract', async () => {
     const declared = await Promise.all(
-      ['index.d.ts', 'resources.d.ts'].map(async (name) => {
-        const text = await readFile(join(root, name), 'utf8');
-        return [...text.matchAll(/^export (?:declare )?(?:interface|type|class|function|const) (\w+)/gm)].map(
-          ([, found]) => found,
-        );
-      }),
+      (await readdir(join(root, 'types'), { recursive: true }))
+        .filter((name) => name.endsWith('.d.ts'))
+        .map(async (name) => {
+          const text = await readFile(join(root, 'types', name), 'utf8');
+          return [...text.matchAll(/^export (?:declare )?(?:interface|type|class|function|const) (\w+)/gm)].map(
+            ([, found]) => found,
+          );
+        }),
     );
     const required = await readFile(join(root, 'index.d.cts'), 'utf8');
     const namespace = required.slice(required.indexOf('declare namespace'));

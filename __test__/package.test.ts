@@ -1,8 +1,9 @@
 // The package as a consumer gets it: packed, installed into an empty folder, loaded there. Needs the built addon.
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
@@ -51,10 +52,13 @@ describe('the packed package', () => {
     const files = await readdir(join(consumer, 'node_modules/ductape'), { recursive: true });
     const binaries = files.filter((file) => file.endsWith('.node'));
     expect(binaries.length).toBeGreaterThan(0);
-    const others = files.filter((file) => !binaries.includes(file) && !/^(README|LICENSE)/.test(file));
+    const others = files.filter((file) => !binaries.includes(file) && !/^docs\b/.test(file));
     // Files of the dashboard are named by their content.
     const names = others.map((file) => file.replaceAll('\\', '/').replace(/-[A-Z0-9]{8}\./, '-HASH.'));
     expect(names.sort()).toEqual([
+      'LICENSE',
+      'README.md',
+      'THIRD-PARTY',
       'index.d.cts',
       'index.d.mts',
       'index.d.ts',
@@ -217,6 +221,36 @@ describe('the packed package', () => {
       'types/sessions.d.ts',
       'types/stores.d.ts',
     ]);
+  });
+
+  it('contains the documents but those on its design', async () => {
+    const documents = await readdir(join(root, 'docs'), { recursive: true });
+    const wanted = documents.filter((file) => !/^design\b/.test(file));
+    expect((await readdir(join(consumer, 'node_modules/ductape/docs'), { recursive: true })).sort()).toEqual(
+      wanted.sort(),
+    );
+    for (const file of wanted) expect(file).toMatch(/^[\w\\/-]+(\.test)?(\.(md|png|svg|yml|json))?$/);
+  });
+
+  it('has documents whose links lead somewhere, on npm and in node_modules', async () => {
+    const installed = join(consumer, 'node_modules/ductape');
+    const documents = (await readdir(join(installed, 'docs'), { recursive: true })).filter((file) =>
+      /\.md$/.test(file),
+    );
+    const dead: string[] = [];
+    for (const file of ['README.md', ...documents.map((each) => join('docs', each))]) {
+      const text = await readFile(join(installed, file), 'utf8');
+      for (const [, link = ''] of text.matchAll(/\]\(([^)\s#]+)(?:#[^)]*)?\)/g)) {
+        if (/^[a-z]+:/.test(link)) continue;
+        const path = join(dirname(file), link);
+        // What is for those who work on the package is in the repository alone, against which npm resolves links.
+        const internal = /^(docs[\\/]design|examples|[A-Z]+\.md)\b/.test(path);
+        if (!existsSync(join(internal ? root : installed, path))) dead.push(`${file}: ${link}`);
+      }
+    }
+    expect(dead).toEqual([]);
+    const { repository } = JSON.parse(await readFile(join(installed, 'package.json'), 'utf8'));
+    expect(repository.url).toMatch(/^git\+https:\/\/github\.com\/[\w-]+\/[\w-]+\.git$/);
   });
 
   it('has no dependency and no install script', async () => {
