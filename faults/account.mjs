@@ -200,7 +200,8 @@ function occurrencesOfRuns(account, id, count) {
     if (calls[0].id !== id) continue;
     // A run that is lost had the number of one that came later, or of none.
     const last = calls.at(-1);
-    const inLoss = ({ at }) => lossy.some((cut) => cut.from <= at && at <= cut.until);
+    // It may have been claimed before the power was back, and begin after that.
+  const inLoss = ({ at }) => lossy.some((cut) => cut.from <= at && at - CLAIMED_FOR_MS <= cut.until);
     if (Number(key.slice(id.length + 1)) > count && calls.every(inLoss)) continue;
     const stays = calls.filter((call) => call.scheduledAt === last.scheduledAt || !inLoss(call));
     runs.set(calls, new Set(stays.map(({ scheduledAt }) => scheduledAt)));
