@@ -3,6 +3,7 @@
 
 const { DuctapeError, refuse } = require('./lib/errors.js');
 const { expr, literal } = require('./lib/marks.js');
+const { prototypeNamespaces } = require('./lib/method-names.js');
 require('./lib/timers.js');
 
 /** What instances are made of: loaded with the first one, so that importing the package costs next to nothing. */
@@ -20,6 +21,21 @@ const loadParts = () => {
   };
   return parts;
 };
+
+const METHODS = ['start', 'drain', 'backup', 'health', 'dashboard', 'metrics', 'close'];
+
+/** Makes a member that is not listed. */
+const define = (object, name, value) =>
+  Object.defineProperty(object, name, { value, writable: true, configurable: true });
+
+const withAliases = (made) => ({
+  ...made,
+  api: made.actions,
+  feature: made.features,
+  workflows: made.features,
+  database: made.databases,
+  graph: made.graphs,
+});
 
 class Ductape {
   #bridge;
@@ -47,18 +63,15 @@ class Ductape {
     const { Bridge, caches, clock, jobs, loadNative, namespaces, resources, sessions, version } = loadParts();
     const bridge = new Bridge(options);
     this.#bridge = bridge;
-    Object.assign(this, namespaces(bridge));
-    this.api = this.actions;
-    this.feature = this.features;
-    this.workflows = this.features;
-    this.database = this.databases;
-    this.graph = this.graphs;
+    Object.assign(this, withAliases(namespaces(bridge)));
     this.jobs = jobs(bridge);
     this.sessions = sessions(bridge);
     this.resources = resources(bridge);
     this.caches = caches(bridge);
     this.clock = clock(bridge);
     this.version = Object.freeze({ package: version, tzdb: loadNative().Ductape.tzdbVersion() });
+    // Private members are out of reach of a method that is called on a proxy of the instance, as containers and observers make them.
+    for (const name of METHODS) define(this, name, this[name].bind(this));
   }
 
   async start(options = {}) {
@@ -128,6 +141,14 @@ class Ductape {
       }
     }
   }
+}
+
+for (const [name, made] of Object.entries(withAliases(prototypeNamespaces()))) define(Ductape.prototype, name, made);
+// For `await using`; the first releases of Node.js 20 have no such symbol.
+if (Symbol.asyncDispose) {
+  define(Ductape.prototype, Symbol.asyncDispose, function dispose() {
+    return this.close();
+  });
 }
 
 /** Returns what it is given: it gives types to resources that stand in a file of their own. */

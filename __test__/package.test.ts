@@ -168,6 +168,7 @@ describe('the packed package', () => {
       'lib/listeners.js',
       'lib/logger.js',
       'lib/marks.js',
+      'lib/method-names.js',
       'lib/namespaces.js',
       'lib/native.js',
       'lib/open-metrics.js',
@@ -206,6 +207,7 @@ describe('the packed package', () => {
       'types/metrics.d.ts',
       'types/namespaces.d.ts',
       'types/options.d.ts',
+      'types/platform.d.ts',
       'types/processes.d.ts',
       'types/resources',
       'types/resources/actions.d.ts',
@@ -297,7 +299,7 @@ describe('the packed package', () => {
     });
   });
 
-  it('loads five small files on import, and the rest with the first instance', async () => {
+  it('loads six small files on import, and the rest with the first instance', async () => {
     const { printed } = await evaluate(
       'loaded.cjs',
       `const loaded = () => Object.keys(require.cache).filter((file) => /node_modules.ductape/.test(file));
@@ -307,7 +309,10 @@ describe('the packed package', () => {
        const rest = loaded().length > 15;
        ductape.close().then(() => console.log(JSON.stringify({ imported, rest })));`,
     );
-    expect(printed).toEqual({ imported: ['errors.js', 'index.js', 'marks.js', 'text.js', 'timers.js'], rest: true });
+    expect(printed).toEqual({
+      imported: ['errors.js', 'index.js', 'marks.js', 'method-names.js', 'text.js', 'timers.js'],
+      rest: true,
+    });
   });
 
   it.each([

@@ -1,6 +1,7 @@
 // The dashboard.
 
 import type { Ductape } from './instance';
+import type { PlatformRequest, PlatformResponse } from './platform';
 
 /** Who uses the dashboard. */
 export interface DashboardUser {
@@ -63,5 +64,5 @@ export interface DashboardHandler {
   /** For Koa. */
   (context: { req: DashboardNodeRequest; res: DashboardNodeResponse }): Promise<void>;
   /** For Hono, Next, Bun, Deno, and all else that has the web's `Request` and `Response`. It names no peer, so it needs `authorize`. */
-  (request: Request): Promise<Response>;
+  (request: PlatformRequest): Promise<PlatformResponse>;
 }

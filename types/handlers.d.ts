@@ -3,6 +3,7 @@
 import type { IStorageRequest } from './inputs';
 import type { Ductape } from './instance';
 import type { IJob } from './job';
+import type { PlatformAbortSignal } from './platform';
 
 /**
  * Which jobs a handler takes. An omitted field, or `'*'`, means any; the most specific handler wins. One that is `undefined` is
@@ -116,7 +117,7 @@ export interface JobContext<Input = unknown> {
   /** How many missed runs this one stands for; 0 for a run in time. */
   readonly missed: number;
   /** Aborts on timeout, cancellation, shutdown, and when the process lost the run to another one. */
-  readonly signal: AbortSignal;
+  readonly signal: PlatformAbortSignal;
   /** Records how far the run is: any value that JSON can hold, shown as {@link IJob.progress}. */
   progress(value: unknown): void;
   /** Adds a line to the job's log. */
@@ -156,7 +157,7 @@ export interface StepContext {
    */
   readonly idempotency_key: string;
   /** The job's signal; a rollback's aborts after 10 minutes, too. */
-  readonly signal: AbortSignal;
+  readonly signal: PlatformAbortSignal;
 }
 
 /** Options of one step. */

@@ -1,5 +1,6 @@
 // The class `Ductape`.
 
+import './platform';
 import type { Caches } from './caches';
 import type { Clock } from './clock';
 import type { DashboardHandler, DashboardOptions } from './dashboard';
@@ -89,6 +90,8 @@ export declare class Ductape {
    * call on.
    */
   close(options?: { timeout?: number; dispatch?: boolean }): Promise<void>;
+  /** The same as `close()`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
   /**
    * Runs what is due and leaves nothing running: for serverless functions and cron endpoints. Nothing more is claimed until
    * the next `drain`, unless `start` was called. After `timeout` ms
