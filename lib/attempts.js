@@ -1,6 +1,7 @@
 'use strict';
 // Runs handlers, and turns whatever becomes of them into answers. Knows the native side only through what it is given.
 
+const { AsyncLocalStorage } = require('node:async_hooks');
 const { isObserved, runs } = require('./channels.js');
 const { toFailure } = require('./errors.js');
 const { Attempt } = require('./job.js');
@@ -12,7 +13,10 @@ const MAX_RESULT_BYTES = 1024 * 1024;
 /** The attempts of one instance that handlers are at work on. */
 class Attempts {
   #bridge;
-  /** By key `{ attempt, context, scope, span }`: the scope of `context` is the one that its functions are called in. */
+  /**
+   * By key `{ attempt, context, scope, span, inHandler }`: the scope of `context` is the one that its functions are called in;
+   * `inHandler` calls a function as the handler would, if it listens for the signal.
+   */
   #running = new Map();
 
   /** `bridge`: `answer(key, kind, json)`, `log(level, message)`, and what `Attempt` needs. */
@@ -31,9 +35,15 @@ class Attempts {
     const span = this.#bridge.telemetry?.attempt(fields, trace, linked);
     const shown = isObserved(runs) ? shownOf(fields) : undefined;
     const [attempt, scope] = [new Attempt(fields, key, this.#bridge), context.take()];
-    this.#running.set(key, { attempt, context, scope, span });
-    // A promise also for values that are none, so that answers of one turn cross together.
-    const call = () => Promise.resolve(handler(attempt.job));
+    const running = { attempt, context, scope, span };
+    this.#running.set(key, running);
+    const call = () => {
+      // A promise also for values that are none, so that answers of one turn cross together.
+      const returned = Promise.resolve(handler(attempt.job));
+      // Since version 24 of Node.js what the handler enters is in no scope once it has returned.
+      if (attempt.hasSignal) running.inHandler = AsyncLocalStorage.snapshot();
+      return returned;
+    };
     let returned;
     try {
       returned = scope.call(span === undefined && shown === undefined ? call : () => observed(call, shown, span));
@@ -51,10 +61,12 @@ class Attempts {
   abort(key, error) {
     const running = this.#running.get(key);
     if (!running) return;
-    const { attempt, context, scope, span } = running;
+    const { attempt, context, scope, span, inHandler } = running;
     span?.end(error);
+    const abort = () => attempt.abort(error);
     // Listeners of the signal are the handler's.
-    scope.call(() => attempt.abort(error));
+    if (inHandler) inHandler(abort);
+    else scope.call(abort);
     context.giveBack(scope);
   }
 

@@ -66,6 +66,11 @@ class Attempt {
     return this.#controller.signal;
   }
 
+  /** Whether the handler has asked for its signal. */
+  get hasSignal() {
+    return this.#controller !== undefined;
+  }
+
   /** ms until the run is due again, if the handler said so. */
   get snoozed() {
     return this.#snooze;
