@@ -23,7 +23,7 @@ const DEFAULT_MINUTES = {
 };
 
 /** Rounds of each check, unless `--rounds` is given. */
-const DEFAULT_ROUNDS = { crash: 50, faults: 50, 'chaos-time': 200 };
+const DEFAULT_ROUNDS = { crash: 50, faults: 50, 'chaos-time': 200, 'long-lived': 200 };
 
 /** Fuzzes a target of `fuzz/`. */
 const fuzz = (target, what) => ({
@@ -99,6 +99,23 @@ const CHECKS = {
       'the package as it is packed in runtimes, bundlers, executables, frameworks and test runners; needs the built addon',
     command: () => [process.execPath, [join('habitats', 'run.mjs')]],
   },
+  'long-lived': {
+    about: 'instances and threads start and stop under load, --rounds times: nothing grows; needs the built addon',
+    command: ({ rounds }) => [
+      process.execPath,
+      [join('node_modules', 'vitest', 'vitest.mjs'), 'run', join('__test__', 'long-lived.test.ts')],
+      { DUCTAPE_TEST_LIVES: String(rounds) },
+    ],
+  },
+  'node-versions': {
+    about: 'a program and tests on each version of Node.js that npm has; needs the built addon',
+    command: () => [process.execPath, [join('scripts', 'node-versions.mjs')]],
+  },
+  package: {
+    about:
+      'a release but for its publication: binary against an old glibc, packages, installations; needs Linux with glibc',
+    command: () => [process.execPath, [join('scripts', 'release', 'prove.mjs')]],
+  },
   soak: {
     about: 'jobs without pause for --minutes: each runs once, memory and file size level off; needs the built addon',
     command: ({ minutes }) => [
@@ -119,12 +136,12 @@ const USAGE = `usage: npm run test:long -- [check …] [--minutes N] [--rounds N
 
 Checks (default: all):
 ${Object.entries(CHECKS)
-  .map(([name, { about }]) => `  ${name.padEnd(14)}${about}`)
+  .map(([name, { about }]) => `  ${name.padEnd(16)}${about}`)
   .join('\n')}
 
   --minutes N   duration of fuzzing and of cron, default 5, and of soak, default 20
-  --rounds N    rounds of crash, whose tests see it as DUCTAPE_TEST_ROUNDS, of faults (default of both 50), and of chaos-time
-                (200)
+  --rounds N    rounds of crash, whose tests see it as DUCTAPE_TEST_ROUNDS, of faults (default of both 50), of chaos-time
+                and of long-lived (200)
   --seed N      of the first round of faults and chaos-time; default: drawn
   --store NAME  the store of faults and chaos-time; default: one after the other
 `;
@@ -185,6 +202,6 @@ if (request.help) {
   const results = [];
   for (const name of request.names) results.push(await check(name, request.settings));
   console.log('\n== summary');
-  for (const { name, outcome, seconds } of results) console.log(`${name.padEnd(14)}${outcome.padEnd(16)}${seconds} s`);
+  for (const { name, outcome, seconds } of results) console.log(`${name.padEnd(16)}${outcome.padEnd(16)}${seconds} s`);
   if (results.some(({ outcome }) => outcome === 'FAILED')) process.exitCode = 1;
 }
