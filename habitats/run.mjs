@@ -4,13 +4,20 @@ import { release } from 'node:os';
 import { parseArgs } from 'node:util';
 import { publish } from '../bench/node/peers/publish.mjs';
 import { bundlers, executables, runtimes } from './bundlers.mjs';
+import { frameworks } from './frameworks.mjs';
+import { testRunners } from './test-runners.mjs';
 import { NotTried, Workshop } from './workshop.mjs';
 
 const { values, positionals } = parseArgs({ options: { publish: { type: 'boolean' } }, allowPositionals: true });
 const isAsked = ({ name }) => positionals.length === 0 || positionals.some((part) => name.includes(part));
 
 const TABLES = [
-  { page: 'docs/guides/bundlers.md', mark: 'habitats', habitats: [...runtimes, ...bundlers, ...executables] },
+  {
+    page: 'docs/guides/bundlers.md',
+    mark: 'habitats',
+    habitats: [...runtimes, ...bundlers, ...frameworks, ...executables],
+  },
+  { page: 'docs/guides/test-runners.md', mark: 'test-runners', habitats: testRunners },
 ];
 
 async function tried(workshop, { name, version, uses, settings = '', attempt }) {

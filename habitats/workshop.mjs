@@ -63,6 +63,12 @@ export class Workshop {
     return join(this.tools, 'node_modules', ...path);
   }
 
+  /** Copies a tool that must be found under another name, or inside of a project. */
+  async copyTool(name, to) {
+    await mkdir(dirname(to), { recursive: true });
+    await cp(this.tool(name), to, { recursive: true, verbatimSymlinks: true });
+  }
+
   async versionOf(name) {
     return JSON.parse(await readFile(this.tool(name, 'package.json'), 'utf8')).version;
   }
