@@ -242,7 +242,7 @@ describe('the packed package', () => {
     const dead: string[] = [];
     for (const file of ['README.md', ...documents.map((each) => join('docs', each))]) {
       const written = await readFile(join(installed, file), 'utf8');
-      const text = written.replace(/^```[^]*?^```/gm, '').replace(/`[^`\n]*`/g, '');
+      const text = written.replace(/^```[\s\S]*?^```/gm, '').replace(/`[^`\n]*`/g, '');
       for (const [, link = ''] of text.matchAll(/\]\(([^)\s#]+)(?:#[^)]*)?\)/g)) {
         if (/^[a-z]+:/.test(link)) continue;
         const path = join(dirname(file), link);

@@ -201,7 +201,7 @@ function occurrencesOfRuns(account, id, count) {
     // A run that is lost had the number of one that came later, or of none.
     const last = calls.at(-1);
     // It may have been claimed before the power was back, and begin after that.
-  const inLoss = ({ at }) => lossy.some((cut) => cut.from <= at && at - CLAIMED_FOR_MS <= cut.until);
+    const inLoss = ({ at }) => lossy.some((cut) => cut.from <= at && at - CLAIMED_FOR_MS <= cut.until);
     if (Number(key.slice(id.length + 1)) > count && calls.every(inLoss)) continue;
     const stays = calls.filter((call) => call.scheduledAt === last.scheduledAt || !inLoss(call));
     runs.set(calls, new Set(stays.map(({ scheduledAt }) => scheduledAt)));
