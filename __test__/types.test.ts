@@ -4,15 +4,18 @@
 import { execFile } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { companionsFolder } from './support/companions.js';
 
 const run = promisify(execFile);
 const root = resolve(import.meta.dirname, '..');
 const fixture = join(root, '__test__/fixtures/scheduling-jobs.md');
 
+/** The oldest one is not among the dependencies of development, since no tool here works with it. */
 const compilers = {
+  'TypeScript 5.0': '',
   'TypeScript 5': join(root, 'node_modules/typescript5/bin/tsc'),
   'TypeScript 7': join(root, 'node_modules/typescript/bin/tsc'),
 };
@@ -23,6 +26,8 @@ interface Consumer {
   options: Record<string, unknown>;
   /** Whether `import x = require()` exists there. */
   requires?: boolean;
+  /** Whether no types of a platform are there, and so none of what needs them. */
+  bare?: boolean;
 }
 
 const nodeNext = { module: 'NodeNext', moduleResolution: 'NodeNext' };
@@ -36,7 +41,37 @@ const consumers: Record<string, Consumer> = {
     requires: true,
   },
 };
+/** All that makes a compiler find more fault with types. */
+const strictest = {
+  exactOptionalPropertyTypes: true,
+  noPropertyAccessFromIndexSignature: true,
+  noUncheckedIndexedAccess: true,
+  noImplicitOverride: true,
+  verbatimModuleSyntax: true,
+  isolatedModules: true,
+  skipLibCheck: false,
+};
+const browser = { ...bundler, lib: ['ES2022', 'DOM', 'DOM.Iterable'], types: [] };
 for (const compiler of Object.keys(compilers) as Consumer['compiler'][]) {
+  const bare = { ...nodeNext, ...strictest, types: [] };
+  consumers[`no types of a platform, strictest options, ${compiler}`] = {
+    compiler,
+    type: 'module',
+    options: bare,
+    bare: true,
+  };
+  consumers[`types of browsers, strictest options, ${compiler}`] = {
+    compiler,
+    type: 'module',
+    options: { ...strictest, ...browser },
+  };
+  // The types of Node.js need a newer one.
+  if (compiler === 'TypeScript 5.0') continue;
+  consumers[`NodeNext, ES modules, strictest options, ${compiler}`] = {
+    compiler,
+    type: 'module',
+    options: { ...nodeNext, ...strictest },
+  };
   consumers[`NodeNext, ES modules, ${compiler}`] = { compiler, type: 'module', options: nodeNext, requires: true };
   consumers[`NodeNext, CommonJS, ${compiler}`] = { compiler, type: 'commonjs', options: nodeNext, requires: true };
   consumers[`Bundler, ${compiler}`] = { compiler, type: 'module', options: bundler };
@@ -95,21 +130,24 @@ let folder: string | undefined;
 
 /** Lays out a consumer's project and compiles it; resolves with the compiler's errors. */
 async function compile(
-  { compiler, type, options, requires }: Consumer,
+  { compiler, type, options, requires, bare }: Consumer,
   { declarations, examples, methods }: Documented,
 ) {
   folder = await mkdtemp(join(tmpdir(), 'ductape-types-'));
   await mkdir(join(folder, 'node_modules'));
   await symlink(root, join(folder, 'node_modules/ductape'), 'junction');
-  await cp(join(root, '__test__/types'), folder, { recursive: true });
+  await cp(join(root, '__test__/types'), folder, {
+    recursive: true,
+    filter: (path) => !bare || !needsPlatform.has(basename(path)),
+  });
   const compilerOptions = {
-    ...options,
     target: 'ES2022',
     lib: ['ES2022'],
     strict: true,
     noEmit: true,
     types: ['node'],
     typeRoots: [join(root, 'node_modules/@types')],
+    ...options,
   };
   const files: Record<string, string> = {
     'package.json': JSON.stringify({ type }),
@@ -117,6 +155,8 @@ async function compile(
     'examples.ts': exampleModule(examples),
     'methods.ts': methodModule(methods),
   };
+  // The documented examples print what they get.
+  if (bare) files['console.d.ts'] = 'declare const console: { log(...values: unknown[]): void };';
   declarations.forEach((block, index) => {
     files[`documented${index + 1}.ts`] = typeEqualityModule(block);
   });
@@ -129,6 +169,13 @@ async function compile(
   );
   return errors.split('\n').filter((line) => line !== '');
 }
+
+/** The files of `types` that name what a platform declares. */
+const needsPlatform = new Set(['handlers.ts', 'surface.ts']);
+
+beforeAll(async () => {
+  compilers['TypeScript 5.0'] = join(await companionsFolder(), 'node_modules/typescript/bin/tsc');
+}, 240_000);
 
 afterEach(async () => {
   if (folder) await rm(folder, { recursive: true, force: true });
