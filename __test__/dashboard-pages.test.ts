@@ -436,7 +436,7 @@ describeBrowser('a day', () => {
       expect(chart).not.toContain(': 0 completed');
       if (PICTURES) await page.screenshot({ path: join(PICTURES, `overview-${range}.png`) });
     }
-    // The picture in the README.
+    // The picture in the documents.
     if (process.env.DUCTAPE_DASHBOARD_README) {
       const picture = await page.screenshot({ type: 'png' });
       const file = createRequire(import.meta.url)

@@ -1,11 +1,13 @@
-// The code in the README and the guides: every `js` block is type-checked and run, in an empty folder, against the package
+// The code in the README and the guides: every `js` and `ts` block is type-checked and run, in an empty folder, against the package
 // resolved by its name. A block that makes no instance of its own gets one with a store in memory. A block after a comment
-// `<!-- not run: why -->` is only checked.
+// `<!-- not run: why -->` is only checked, and so is one that begins with the name of its file, as in `// worker.ts`: it is a part
+// of a program, which another test runs.
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
+import { transform } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const run = promisify(execFile);
@@ -19,6 +21,9 @@ interface Block {
   /** Document and line, as an editor understands them. */
   place: string;
   code: string;
+  language: 'js' | 'ts';
+  /** The file that it says it is. */
+  name?: string;
   runs: boolean;
 }
 
@@ -27,16 +32,22 @@ function isMarkdown(name: string): boolean {
 }
 
 function blocksOf(document: string, markdown: string): Block[] {
-  return [...markdown.matchAll(/(<!-- not run: .* -->\n)?^```(?:js|ts)\n(.*?)^```$/gms)].map((match) => ({
-    place: `${document}:${markdown.slice(0, match.index).split('\n').length}`,
-    code: match[2] as string,
-    runs: match[1] === undefined,
-  }));
+  return [...markdown.matchAll(/(<!-- not run: .* -->\n)?^```(js|ts)\n(.*?)^```$/gms)].map((match) => {
+    const [, comment, language = '', code = ''] = match;
+    const [, name] = /^\/\/ ([\w.-]+\.[jt]s)\n/.exec(code) ?? [];
+    return {
+      place: `${document}:${markdown.slice(0, match.index).split('\n').length}`,
+      code,
+      language: language as Block['language'],
+      ...(name === undefined ? {} : { name }),
+      runs: comment === undefined && name === undefined,
+    };
+  });
 }
 
 /** A module that can stand alone. */
-function moduleOf({ code }: Block): string {
-  if (/^import Ductape\b/m.test(code)) return code;
+function moduleOf({ code, name }: Block): string {
+  if (name !== undefined || /^import Ductape\b/m.test(code)) return code;
   return [
     "import Ductape from 'ductape';",
     "const ductape = new Ductape({ store: 'memory:', product: 'my-app', env: 'prd' });",
@@ -52,8 +63,23 @@ const blocks = (
 
 let folder: string;
 
-/** The block's file in the consumer's folder. */
-const fileOf = (block: Block) => join(folder, `${block.place.replace(/\W/g, '-')}.mjs`);
+const plain = (text: string) => text.replace(/\W/g, '-');
+
+/** The block's file in the consumer's folder; those with names are together with the others of their document. */
+function fileOf({ place, language, name }: Block): string {
+  if (name !== undefined) return join(folder, plain(place.replace(/:\d+$/, '')), name);
+  return join(folder, `${plain(place)}.${language === 'ts' ? 'mts' : 'mjs'}`);
+}
+
+/** What Node runs: the block itself, or without its types. */
+async function programOf(block: Block): Promise<string> {
+  const file = fileOf(block);
+  if (block.language === 'js') return file;
+  const { code } = await transform(await readFile(file, 'utf8'), { loader: 'ts', format: 'esm' });
+  const program = file.replace(/\.mts$/, '.run.mjs');
+  await writeFile(program, code);
+  return program;
+}
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'ductape-docs-'));
@@ -83,11 +109,40 @@ beforeAll(async () => {
     typeRoots: [join(root, 'node_modules/@types')],
   };
   await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['*.mjs'] }));
-  for (const block of blocks) await writeFile(fileOf(block), moduleOf(block));
+  // That in TypeScript passes all that a reader may be as strict with.
+  const strictest = {
+    ...compilerOptions,
+    noImplicitAny: true,
+    exactOptionalPropertyTypes: true,
+    noUncheckedIndexedAccess: true,
+    noPropertyAccessFromIndexSignature: true,
+    allowImportingTsExtensions: true,
+    allowJs: false,
+    checkJs: false,
+  };
+  await writeFile(
+    join(folder, 'tsconfig.typescript.json'),
+    JSON.stringify({ compilerOptions: strictest, include: ['*.mts', '*/*.ts'], exclude: ['node_modules'] }),
+  );
+  for (const block of blocks) {
+    await mkdir(dirname(fileOf(block)), { recursive: true });
+    await writeFile(fileOf(block), moduleOf(block));
+  }
+  // Files with names are ES modules, as `npm pkg set type=module` makes them.
+  await writeFile(join(folder, 'package.json'), '{ "private": true, "type": "module" }');
 });
 
 afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
+});
+
+describe('the README', () => {
+  it('is short, and begins with the two commands of this repository', async () => {
+    const text = await readFile(join(root, 'README.md'), 'utf8');
+    expect(text.trimEnd().split('\n').length).toBeLessThanOrEqual(150);
+    const commands = [...text.matchAll(/^```sh\n(.*?)^```$/gms)].flatMap(([, block = '']) => block.trim().split('\n'));
+    expect(commands.slice(0, 2)).toEqual(['npm install && npm start', 'npm install && npm test']);
+  });
 });
 
 describe('the code in the documents', () => {
@@ -95,9 +150,9 @@ describe('the code in the documents', () => {
     expect(blocks.length).toBeGreaterThanOrEqual(10);
   });
 
-  it('type-checks', { timeout: 120_000 }, async () => {
+  it.each(['tsconfig.json', 'tsconfig.typescript.json'])('type-checks by %s', { timeout: 120_000 }, async (config) => {
     const compiler = join(root, 'node_modules/typescript/bin/tsc');
-    const errors = await run(process.execPath, [compiler, '--project', folder, '--pretty', 'false'], {
+    const errors = await run(process.execPath, [compiler, '--project', join(folder, config), '--pretty', 'false'], {
       cwd: folder,
     }).then(
       () => '',
@@ -111,7 +166,7 @@ describe('the code in the documents', () => {
     // The programs must not inherit the store and colours of the test run.
     const env = { ...process.env, DUCTAPE_STORE: undefined, FORCE_COLOR: undefined, NO_COLOR: undefined };
     // Rejects, with what the program printed, when it fails or does not end.
-    const { stderr } = await run(process.execPath, [fileOf(block)], { cwd, env, timeout: 20_000 });
+    const { stderr } = await run(process.execPath, [await programOf(block)], { cwd, env, timeout: 20_000 });
     // Some show what becomes of a failure.
     expect(stderr.replace(/^ductape: job .* failed in attempt .*\n/gm, '')).toBe('');
   });

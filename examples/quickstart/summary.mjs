@@ -21,7 +21,7 @@ export async function printSummary({ jobs, board, took, interrupted, file, files
   print('Try next:');
   print('  npm start                     it finds these jobs; recurring ones stay one');
   print('  Ctrl-C halfway, npm start     the second run finishes what the first left');
-  print('  examples/quickstart/jobs.mjs  change a schedule; README.md has all options');
+  print('  examples/quickstart/jobs.mjs  change a schedule; docs/schedules.md has all options');
 }
 
 function when(job) {

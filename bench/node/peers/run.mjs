@@ -1,6 +1,6 @@
 // ductape and other queues, in turn, on this machine: node run.mjs [--quick] [--only <part of a name>] [--out <folder>] [--publish]
 // Writes results.json, table.md and chart.svg into the folder (default: results) and prints the table; with --publish the
-// table also goes between its marks in README.md, and the chart to docs/benchmark.svg. Takes ten minutes, --quick three.
+// table also goes between its marks in docs/performance.md, and the chart to docs/benchmark.svg. Takes ten minutes, --quick three.
 import { execFile } from 'node:child_process';
 import {
   closeSync,
@@ -187,6 +187,6 @@ writeFileSync(join(out, 'chart.svg'), chart(results));
 console.log(`${machine}\n\n${table()}\n\n${ratios()}`);
 if (options.publish) {
   const text = `${machine}\n\n${table()}\n\n${ratios()}`;
-  publish('README.md', 'peers', text);
+  publish('docs/performance.md', 'peers', text);
   writeFileSync(join(import.meta.dirname, '../../../docs/benchmark.svg'), chart(results));
 }
