@@ -123,6 +123,11 @@ const CHECKS = {
       [join('bench', 'node', 'scheduler', 'soak.mjs'), '--minutes', String(minutes)],
     ],
   },
+  quickstart: {
+    about:
+      'the first project of the README from an empty folder, with the packed package and no Rust; DUCTAPE_TEST_POSTGRES: its move; needs the built addon',
+    command: () => [process.execPath, [join('quickstart', 'run.mjs')]],
+  },
 };
 
 /** Test files that mention `text`. */
