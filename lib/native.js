@@ -107,9 +107,14 @@ function describePlatform() {
 /** Nothing where the C library is another one. */
 function glibcVersion() {
   const { report } = process;
+  const before = report.excludeNetwork;
   // Names of the hosts that the process is connected to are looked up otherwise.
   report.excludeNetwork = true;
-  return report.getReport().header.glibcVersionRuntime;
+  try {
+    return report.getReport().header.glibcVersionRuntime;
+  } finally {
+    report.excludeNetwork = before;
+  }
 }
 
 function installedPlatforms() {
