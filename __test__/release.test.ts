@@ -109,6 +109,17 @@ describe.skipIf(noCargo)('the bill of materials', () => {
   });
 });
 
+describe('docs/platforms.md', () => {
+  it('names every package with a binary, and every line of Node.js from the oldest on that has long-term support', async () => {
+    const text = await read('docs', 'platforms.md');
+    for (const platform of await readdir(join(root, 'npm'))) expect(text).toContain(`\`ductape-${platform}\``);
+    const { engines } = await readJson('package.json');
+    const majors = Array.from(text.matchAll(/^\| (\d+)\.\d+\.\d+ \|.*\| runs \|/gm), ([, major]) => Number(major));
+    expect(engines.node).toBe(`>=${majors[0]}`);
+    expect(majors).toEqual([20, 22, 24, 26]);
+  });
+});
+
 describe('the packages', () => {
   it('can be traced to where they were built', async () => {
     const own = await readJson('package.json');

@@ -15,7 +15,18 @@ const { values, positionals } = parseArgs({ options: { publish: { type: 'boolean
 const majors = positionals.length > 0 ? positionals : ['20', '22', '24', '26'];
 
 /** Tests of what Node.js and the package ask of each other. */
-const TESTS = ['contexts', 'environments', 'exit', 'handlers', 'lifecycle', 'long-lived', 'native', 'node'];
+const TESTS = [
+  'contexts',
+  'environments',
+  'exit',
+  'handlers',
+  'lifecycle',
+  'long-lived',
+  'native',
+  'node',
+  'steps',
+  'telemetry',
+];
 
 /** The program of this version. */
 async function install(major) {
