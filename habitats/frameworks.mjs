@@ -51,15 +51,17 @@ async function confirmsOrder(url, order) {
   if (result?.confirmed !== order) throw new Error(`confirmed ${JSON.stringify(result)}, expected ${order}`);
 }
 
-/** Workers that are registered in the store. */
-async function workersOf(store) {
+/** Workers that are registered in the store: those that have closed are not. */
+async function processesOf(store) {
   const ductape = new Ductape({ store, product: 'shop', env: 'prd', worker: false });
   try {
-    return (await ductape.jobs.processes()).filter(({ state }) => state === 'alive').length;
+    return await ductape.jobs.processes();
   } finally {
     await ductape.close();
   }
 }
+
+const workersOf = async (store) => (await processesOf(store)).filter(({ state }) => state === 'alive').length;
 
 const NEXT_PAGE = 'docs/guides/next.md';
 const NEXT_FILES = ['next.config.ts', 'jobs.ts', 'handlers.ts', 'instrumentation.ts', 'app/api/orders/route.ts'];
@@ -158,9 +160,94 @@ async function runsStandalone(workshop, folder, env) {
   }
 }
 
+const NEST_PAGE = 'docs/guides/nestjs.md';
+const NEST_FILES = ['jobs.module.ts', 'orders.jobs.ts', 'orders.controller.ts', 'main.ts'];
+
+const nest = {
+  name: 'NestJS, with Express',
+  uses: '@nestjs/core',
+  attempt: async (workshop) => {
+    const compilerOptions = {
+      module: 'NodeNext',
+      target: 'ES2022',
+      strict: true,
+      skipLibCheck: true,
+      experimentalDecorators: true,
+      emitDecoratorMetadata: true,
+      types: ['node'],
+      typeRoots: [workshop.tool('@types')],
+      outDir: 'dist',
+    };
+    const files = { 'tsconfig.json': JSON.stringify({ compilerOptions, include: ['*.ts'] }) };
+    for (const name of NEST_FILES) files[name] = await shownFile(NEST_PAGE, name);
+    const folder = await workshop.project({ files });
+    await writeFile(join(folder, 'package.json'), '{ "type": "module" }');
+    await workshop.node([workshop.tool('typescript/bin/tsc')], { cwd: folder });
+    const store = `sqlite:${join(folder, 'jobs.db')}`;
+    const port = await freePort();
+    const env = { DUCTAPE_STORE: store, PORT: String(port) };
+    const server = workshop.start(process.execPath, ['dist/main.js'], { cwd: folder, env });
+    const url = `http://127.0.0.1:${port}`;
+    try {
+      await confirmsOrder(url, 'nest');
+      const answers = [];
+      for (const headers of [{}, { 'x-admin': 'yes' }])
+        answers.push((await fetch(`${url}/admin/jobs`, { headers })).status);
+      if (answers.join() !== '401,200') throw new Error(`the dashboard answers ${answers}`);
+    } catch (error) {
+      throw new Error(`${error.message}\n${(await server.stop('SIGKILL')).output}`, { cause: error });
+    }
+    const { code, signal, output } = await server.stop();
+    if (signal !== 'SIGTERM' && code !== 0) throw new Error(`ended with ${code}: ${output}`);
+    // It has closed its instance: one that has died stays in the list until its lease has ended.
+    if ((await processesOf(store)).length > 0) throw new Error(`it has not closed its instance: ${output}`);
+  },
+};
+
+const PM2_PAGE = 'docs/guides/pm2-systemd.md';
+
+const pm2 = {
+  name: 'PM2',
+  uses: 'pm2',
+  settings: '`kill_timeout`, `wait_ready`',
+  attempt: async (workshop) => {
+    const files = { 'dist/worker.mjs': stripTypes(await shownFile(PM2_PAGE, 'worker.ts')) };
+    files['ecosystem.config.cjs'] = (await shownFile(PM2_PAGE, 'ecosystem.config.cjs')).replace(
+      'worker.js',
+      'worker.mjs',
+    );
+    const folder = await workshop.project({ files });
+    const store = `sqlite:${join(folder, 'jobs.db')}`;
+    const env = { PM2_HOME: join(folder, 'pm2'), DUCTAPE_STORE: store, PM2_DISABLE_VERSION_CHECK: 'true' };
+    const command = (...args) =>
+      workshop.node([workshop.tool('pm2/bin/pm2'), ...args], { cwd: folder, env, seconds: 120 });
+    try {
+      await command('start', 'ecosystem.config.cjs');
+      await until(async () => (await workersOf(store)) === 2);
+      const ductape = new Ductape({ store, product: 'shop', env: 'prd', worker: false });
+      try {
+        const { job_id } = await ductape.features.dispatch({ tag: 'confirm-order', input: { order: 'pm2' } });
+        const { confirmed } = await ductape.jobs.wait(job_id, { timeout: 60_000 });
+        if (confirmed !== 'pm2') throw new Error(`confirmed ${confirmed}`);
+      } finally {
+        await ductape.close();
+      }
+      await command('stop', 'jobs');
+      if ((await processesOf(store)).length > 0) throw new Error('the workers have not closed their instances');
+    } finally {
+      await command('kill');
+    }
+  },
+};
+
+/** The program without its types, of which there are arguments of methods alone. */
+const stripTypes = (code) => code.replace(/<\{.*?\}>/g, '');
+
 const external = '`serverExternalPackages`';
 
 export const frameworks = [
+  nest,
+  pm2,
   next('Next 15, build, start and dev', 'next15', { settings: external }),
   next('Next 16, build, start and dev', 'next', { settings: external }),
   next('Next 16 with webpack, build, start and dev', 'next', {
