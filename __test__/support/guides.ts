@@ -20,7 +20,7 @@ export interface ShownFile {
 
 export async function shownFiles(page: string): Promise<ShownFile[]> {
   const text = await readFile(join(root, 'docs/guides', page), 'utf8');
-  const blocks = [...text.matchAll(/(<!-- not run: .* -->\n)?^```(js|ts)\n(.*?)^```$/gms)];
+  const blocks = [...text.matchAll(/(<!-- not run: [^\n]* -->\n)?^```(js|ts)\n(.*?)^```$/gms)];
   return blocks.map(([, mark, language, code = ''], index) => {
     const name = /^\/\/ (\S+\.[cm]?[jt]s)\n/.exec(code)?.[1];
     return {
