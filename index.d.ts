@@ -28,6 +28,7 @@ export * from './types/caches';
 export * from './types/clock';
 export * from './types/stores';
 export * from './types/errors';
+export * from './types/json';
 export * from './types/platform';
 export * from './types/resources/definitions';
 export * from './types/resources/actions';

@@ -204,6 +204,7 @@ describe('the packed package', () => {
       'types/instance.d.ts',
       'types/job.d.ts',
       'types/jobs.d.ts',
+      'types/json.d.ts',
       'types/metrics.d.ts',
       'types/namespaces.d.ts',
       'types/options.d.ts',

@@ -3,6 +3,7 @@
 import type { IStorageRequest } from './inputs';
 import type { Ductape } from './instance';
 import type { IJob } from './job';
+import type { Jsonified } from './json';
 import type { PlatformAbortSignal } from './platform';
 
 /**
@@ -128,7 +129,7 @@ export interface JobContext<Input = unknown> {
    * the order in which they were stored. Between the end of the work and the moment it is stored a process may die, so the
    * work can happen twice: hand `idempotency_key` on where that matters.
    *
-   * Resolves with the result as JSON gives it back (at most 1 MiB). Rejects with what the work failed with, with
+   * Resolves with the result as JSON gives it back (at most 1 MiB), and so is its type: a `Date` is a string. Rejects with what the work failed with, with
    * `VALIDATION_ERROR` for a tag that this attempt has used or a result that cannot be stored, and with the signal's reason
    * once the attempt is given up. Await it: an attempt ends when all its steps have.
    *
@@ -137,8 +138,8 @@ export interface JobContext<Input = unknown> {
   step<Result>(
     tag: string,
     work: (step: StepContext) => Result | Promise<Result>,
-    options?: StepOptions<Result>,
-  ): Promise<Result>;
+    options?: StepOptions<Jsonified<Result>>,
+  ): Promise<Jsonified<Result>>;
   /**
    * Ends this attempt without spending it and runs the handler again after `ms`; what the handler returns is not kept.
    *
