@@ -388,11 +388,12 @@ describe('the input', () => {
   it('is captured by the call and unaffected by later changes', async () => {
     const ductape = create({ worker: false });
     const given = { list: [1] };
-    const input = { ...job('report', { tags: ['a'] }), tag: 'report', input: given };
+    const tags = ['a'];
+    const input = { ...job('report', { tags }), tag: 'report', input: given };
     const promise = ductape.features.dispatch(input);
     given.list.push(2);
     input.tag = 'other';
-    input.tags?.push('b');
+    tags.push('b');
     expect(await ductape.jobs.get((await promise).job_id)).toMatchObject({
       input: { list: [1] },
       target: { tag: 'report' },

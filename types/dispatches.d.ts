@@ -34,9 +34,9 @@ export interface IRetryConfig {
   /** Adds a random part of up to this fraction, 0 to 1, instead. */
   jitterPercent?: number;
   /** Only errors whose `code`, else `name`, is listed here are retried. */
-  retryableErrors?: string[];
+  retryableErrors?: readonly string[];
   /** Errors whose `code`, else `name`, is listed here are not retried. Wins over `retryableErrors`. */
-  nonRetryableErrors?: string[];
+  nonRetryableErrors?: readonly string[];
 }
 
 /** Options beyond the documented ones, given in the same object as the dispatch input. */
@@ -57,7 +57,7 @@ export interface IJobOptions {
   /** Delays between attempts; `retries` says how many there are. */
   retryConfig?: IRetryConfig;
   /** Labels to find jobs by. */
-  tags?: string[];
+  tags?: readonly string[];
   /**
    * `false`: the input holds no expressions, whatever it looks like, and reaches the handler byte for byte; `literal()`
    * does the same for a part of it. Without it, all texts may hold some but the names of files (`fileName`, `path`, `prefix`,

@@ -1,6 +1,6 @@
 // Errors.
 
-/** Every `code` of a {@link DuctapeError}. */
+/** Every `code` of the errors that this package makes. */
 export type ErrorCode =
   | 'VALIDATION_ERROR'
   | 'INVALID_SCHEDULE'
@@ -31,8 +31,13 @@ export interface IErrorDetail {
 
 /** The error of this package. A handler may throw one too: its code decides whether the attempt is retried. */
 export declare class DuctapeError extends Error {
-  constructor(code: ErrorCode, message: string, options?: { details?: IErrorDetail[]; cause?: unknown });
-  readonly code: ErrorCode;
+  constructor(
+    code: ErrorCode | (string & {}),
+    message: string,
+    options?: { details?: readonly IErrorDetail[]; cause?: unknown },
+  );
+  /** One of those of this package, or a handler's own. */
+  readonly code: ErrorCode | (string & {});
   /** Every problem found, where there can be several. */
   readonly details?: IErrorDetail[];
   /** The error underneath. */

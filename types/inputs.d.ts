@@ -26,28 +26,33 @@ export type FeatureDispatchInputs =
  */
 export interface INotificationAliases {
   push_notification?: {
-    device_tokens?: string[] | string;
-    device_token?: string[] | string;
-    tokens?: string[] | string;
-    title?: Record<string, unknown> | string;
-    body?: Record<string, unknown> | string;
-    data?: Record<string, unknown>;
+    device_tokens?: readonly string[] | string;
+    device_token?: readonly string[] | string;
+    tokens?: readonly string[] | string;
+    title?: object | string;
+    body?: object | string;
+    data?: object;
   };
   email?: {
-    recipients?: string[] | string;
-    to?: string[] | string;
-    subject?: Record<string, unknown>;
-    template?: Record<string, unknown>;
+    recipients?: readonly string[] | string;
+    to?: readonly string[] | string;
+    subject?: object;
+    template?: object;
   };
   sms?: {
-    recipients?: string[] | string;
-    to?: string[] | string;
-    phones?: string[] | string;
-    phone?: string[] | string;
-    body?: Record<string, unknown> | string;
-    message?: Record<string, unknown> | string;
+    recipients?: readonly string[] | string;
+    to?: readonly string[] | string;
+    phones?: readonly string[] | string;
+    phone?: readonly string[] | string;
+    body?: object | string;
+    message?: object | string;
   };
-  callback?: INotificationRequest['callback'];
+  callback?: {
+    query?: object;
+    headers?: object;
+    params?: object;
+    body?: object;
+  };
 }
 
 /** What `ductape.notifications` takes. */
@@ -59,7 +64,11 @@ export type NotificationDispatchInputs =
 export type PublishDispatchInputs =
   | IPublishDispatchInput
   | QualifiedPublishDispatchInput
-  | (Omit<IPublishDispatchInput, 'input'> & { input: { message: object } });
+  | (Omit<IPublishDispatchInput, 'input'> & { input: ObjectMessage })
+  | (Omit<QualifiedPublishDispatchInput, 'input'> & { input: ObjectMessage });
+
+/** A message that is a value of any interface. */
+export type ObjectMessage = Omit<IPublishRequest, 'message'> & { message: object };
 
 /** What `ductape.databases.action` takes. */
 export type DBActionDispatchInputs =

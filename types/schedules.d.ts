@@ -44,7 +44,7 @@ export interface IScheduleOptions {
    * Local dates in `tz` on which the job does not run, as in `['2026-12-25']`; at most 1,000. A run's date is that of its time
    * without the `spread`.
    */
-  except?: string[];
+  except?: readonly string[];
   /**
    * Fixed-time crons and `interval` when clocks change. `gap`: a time that the day lacks runs right after the gap (`'after'`, default)
    * or not at all. `overlap`: a time that the day has twice runs at its first (default), its last, or both.

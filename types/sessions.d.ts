@@ -35,7 +35,7 @@ export interface Sessions {
    * Issues a token with `data` as its claims, at most 16 KiB. Rejects with `NOT_FOUND` for an unknown resource, and with
    * `VALIDATION_ERROR` for one without a signing key or data with a reserved claim (`exp`, `iat`, `nbf`, `jti`, `sid`).
    */
-  start(session: SessionRequest & { tag: string; data?: Record<string, unknown> }): Promise<IStartedSession>;
+  start(session: SessionRequest & { tag: string; data?: object }): Promise<IStartedSession>;
   /** Checks a token: signature, time, and whether it was revoked. Rejects with `UNAUTHORIZED`. */
   verify(session: SessionRequest & { token: string }): Promise<IVerifiedSession>;
   /** Gives a new token and a new refresh token of the same session. Rejects with `UNAUTHORIZED` for one that was used. */

@@ -47,7 +47,7 @@ type Taken<Namespace extends { dispatch(input: never): Promise<IDispatchResult> 
 export type Exports = [
   Expect<Equals<typeof Default, typeof Ductape>>,
   Expect<Equals<Default, Ductape>>,
-  Expect<Equals<DuctapeError['code'], ErrorCode>>,
+  Expect<Equals<DuctapeError['code'], ErrorCode | (string & {})>>,
 ];
 
 export type Namespaces = [

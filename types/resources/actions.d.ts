@@ -6,9 +6,9 @@ import type { Described } from './definitions';
 export interface AppResource extends Described {
   tag: string;
   /** What it is in each environment. */
-  envs: AppEnv[];
+  envs: readonly AppEnv[];
   /** What can be asked of it. */
-  actions?: AppAction[];
+  actions?: readonly AppAction[];
 }
 
 /** An HTTP service in one environment. */

@@ -5,9 +5,9 @@ import type { AnyCase, Described } from './definitions';
 /** A message broker and its topics. */
 export interface BrokerResource extends Described {
   tag: string;
-  envs: BrokerEnvironment[];
+  envs: readonly BrokerEnvironment[];
   /** What may be published to. Left out: any event, under its own name. */
-  topics?: BrokerTopic[];
+  topics?: readonly BrokerTopic[];
 }
 
 /** A broker in one environment. */
@@ -82,7 +82,7 @@ export interface RedisConfig extends BrokerServer {
 
 export interface NatsConfig extends BrokerServer {
   /** Servers of one cluster, instead of `url`; the first that answers is taken. */
-  servers?: string | string[];
+  servers?: string | readonly string[];
   /** The same as `username`. */
   user?: string;
   /** The same as `password`. */
@@ -107,7 +107,7 @@ export interface MqttConfig extends BrokerServer, MqttOptions {}
 
 export interface KafkaConfig extends BrokerServer {
   /** Servers of the cluster as `host:port`, instead of `url`; any of them tells of all. */
-  brokers?: string | string[];
+  brokers?: string | readonly string[];
   /** What the client calls itself. Default `'ductape'`. */
   clientId?: string;
   /** A group of consumers; publishing has no use for it. */
@@ -196,7 +196,7 @@ export interface BrokerTopic extends RabbitMqOptions, MqttOptions {
   /** NATS: whether a stream must have stored the message. */
   jetstream?: boolean;
   /** SQS: the queue in each environment. */
-  queueUrls?: QueueUrl[];
+  queueUrls?: readonly QueueUrl[];
   /** The same as `queueUrls`. */
-  queueUrl?: QueueUrl[];
+  queueUrl?: readonly QueueUrl[];
 }

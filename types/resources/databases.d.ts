@@ -16,8 +16,8 @@ export interface DatabaseResource extends Described {
   table?: string;
   /** `false`: jobs bring no SQL or command of their own (`raw`). Default true. */
   raw?: boolean;
-  envs: DatabaseEnvironment[];
-  actions?: DatabaseAction[];
+  envs: readonly DatabaseEnvironment[];
+  actions?: readonly DatabaseAction[];
 }
 
 /** Where a database is in one environment. */
@@ -78,8 +78,8 @@ export interface GraphResource extends Described {
   type: GraphType | Uppercase<GraphType>;
   /** `false`: jobs bring no queries of their own (`query`). Default true. */
   raw?: boolean;
-  envs: GraphEnvironment[];
-  actions?: GraphAction[];
+  envs: readonly GraphEnvironment[];
+  actions?: readonly GraphAction[];
 }
 
 /** Where a graph is in one environment. */

@@ -15,7 +15,7 @@ import type { StorageResource } from './storage';
  */
 export interface Resources {
   $schema?: string;
-  products?: ProductResources[];
+  products?: readonly ProductResources[];
 }
 
 /** The resources of one product. */
@@ -24,15 +24,15 @@ export interface ProductResources {
   tag: string;
   name?: string;
   description?: string;
-  apps?: AppResource[];
-  features?: FeatureResource[];
-  notifications?: NotificationResource[];
-  storage?: StorageResource[];
-  brokers?: BrokerResource[];
-  databases?: DatabaseResource[];
-  graphs?: GraphResource[];
-  sessions?: SessionResource[];
-  caches?: CacheResource[];
+  apps?: readonly AppResource[];
+  features?: readonly FeatureResource[];
+  notifications?: readonly NotificationResource[];
+  storage?: readonly StorageResource[];
+  brokers?: readonly BrokerResource[];
+  databases?: readonly DatabaseResource[];
+  graphs?: readonly GraphResource[];
+  sessions?: readonly SessionResource[];
+  caches?: readonly CacheResource[];
 }
 
 /** A type of server or provider, in upper or lower case; the constructor takes any mixture. */

@@ -74,10 +74,10 @@ export interface FeatureSequence extends Described {
   /** Its name: a text without `/`, `{` and `}`. */
   tag: string;
   /** The sequences that must have ended before this one begins. Default: by `level`, else all before it. */
-  parents?: string | string[];
+  parents?: string | readonly string[];
   /** Sequences of one level are done at the same time, when those of lower levels have ended. */
   level?: number;
-  events: FeatureEvent[];
+  events: readonly FeatureEvent[];
 }
 
 /** A feature declared as data. */
@@ -88,7 +88,7 @@ export interface FeatureResource extends Described {
   /** What its input holds, by name. Without it anything. */
   input?: Record<string, FeatureInput>;
   /** What is done, in this order unless sequences say otherwise. */
-  sequence: FeatureSequence[];
+  sequence: readonly FeatureSequence[];
   /** The result, with expressions. Without it, what the last event with `return` yields, else the last one. */
   output?: unknown;
 }

@@ -6,8 +6,8 @@ import type { AnyCase, Described } from './definitions';
 /** Ways to tell people and programs something: channels by environment, and messages that go by them. */
 export interface NotificationResource extends Described {
   tag: string;
-  envs: NotificationEnvironment[];
-  messages: NotificationMessage[];
+  envs: readonly NotificationEnvironment[];
+  messages: readonly NotificationMessage[];
 }
 
 /** What messages are sent with in one environment. */

@@ -27,7 +27,7 @@ export interface SessionResource extends Described {
   /** Public key in PEM (`BEGIN PUBLIC KEY`). */
   publicKey?: string;
   /** Key set, or the path of a JSON file that holds it. */
-  jwks?: { keys: object[] } | string;
+  jwks?: { keys: readonly object[] } | string;
   /** Private key in PEM (PKCS#8) that `sessions.start` signs with; a shared secret needs none. */
   privateKey?: string;
   /** How long a token that `sessions.start` issues is valid, in `period`. Default one hour. */

@@ -5,9 +5,9 @@ import type { AnyCase, Described } from './definitions';
 /** A place for files. */
 export interface StorageResource extends Described {
   tag: string;
-  envs: StorageEnvironment[];
+  envs: readonly StorageEnvironment[];
   /** What jobs do; an event that is not listed is an upload. */
-  events?: StorageEvent[];
+  events?: readonly StorageEvent[];
 }
 
 /** Where files are in one environment. */
