@@ -5,6 +5,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { companion } from './support/companions.js';
 import { Ductape, type IJobListFilter, type IRunError } from './support/ductape.js';
 import {
   create,
@@ -140,6 +141,41 @@ describe('a logger of the program', () => {
       if (isLikePino) expect([err.name, err instanceof Error]).toEqual(['RangeError', true]);
       else expect(err).toHaveProperty('code', 'RangeError');
     }
+  });
+});
+
+describe('the logger of Nest', () => {
+  /** What `new Logger('Jobs')` hands on to the application's logger: level and arguments. */
+  async function told(levels: string[]): Promise<[level: string, ...given: unknown[]][]> {
+    await companion('reflect-metadata');
+    const { Logger } = await companion('@nestjs/common');
+    const calls: [string, ...unknown[]][] = [];
+    const receiver = Object.fromEntries(
+      levels.map((level) => [level, (...given: unknown[]) => calls.push([level, ...given])]),
+    );
+    Logger.overrideLogger(receiver);
+    onTestFinished(() => Logger.overrideLogger(undefined));
+    const logger = levels.includes('verbose') ? new Logger('Jobs') : receiver;
+    const ductape = create({ logger });
+    ductape.features.define('broken', ({ attempt }) => {
+      throw new Error(`try ${attempt}`);
+    });
+    const { job_id } = await ductape.features.dispatch(job('broken', { retries: 1, retryConfig: fastRetry }));
+    await rejection(ductape.jobs.wait(job_id));
+    await eventually(() => expect(calls.some(([level]) => level === 'warn')).toBe(true));
+    await ductape.close();
+    return calls;
+  }
+
+  it('is taken, and gets one message for each line', { timeout: 240_000 }, async () => {
+    const calls = await told(['log', 'error', 'warn', 'debug', 'verbose', 'fatal']);
+    expect(calls.map(([level]) => level)).toEqual(expect.arrayContaining(['debug', 'warn']));
+    for (const [, ...given] of calls) expect(given).toEqual([expect.stringMatching(/^ductape: /), 'Jobs']);
+  });
+
+  it('is taken as its interface has it, without debug', { timeout: 240_000 }, async () => {
+    const calls = await told(['log', 'error', 'warn']);
+    expect(calls).toEqual([['warn', expect.stringMatching(/ run 1 failed in attempt 2: Error: try 2$/)]]);
   });
 });
 

@@ -8,8 +8,12 @@ const LEVELS = ['debug', 'info', 'warn', 'error'];
 /** In which form a logger takes fields. */
 const FORM = Object.freeze({ NONE: 0, BEFORE: 1, BEHIND: 2 });
 
+/** Loggers as Nest has them: its `log` is the level `info`, `debug` may be missing, and each further argument is another message. */
+const isLikeNest = (logger) => typeof logger.info !== 'function' && typeof logger.log === 'function';
+
 /** Pino, and loggers that are called as it is, take fields before the message; others behind it. */
 function formOf(logger) {
+  if (isLikeNest(logger)) return FORM.NONE;
   const isLikePino = ['child', 'trace', 'fatal'].every((method) => typeof logger[method] === 'function');
   return isLikePino && !('transports' in logger) ? FORM.BEFORE : FORM.BEHIND;
 }
@@ -23,18 +27,22 @@ const withError = (fields) => ({ ...fields, err: toThrown(fields.err) });
  */
 function resolveLogger(given) {
   const logger = given ?? { debug() {}, info() {}, warn: console.warn, error: console.error };
-  const missing = LEVELS.filter((level) => typeof logger[level] !== 'function');
-  if (missing.length > 0) {
-    refuse('options.logger', `must have the methods debug, info, warn and error, lacks ${missing.join(', ')}`);
-  }
   const form = formOf(logger);
+  const methods = form === FORM.NONE ? { info: 'log', debug: logger.debug ? 'debug' : undefined } : {};
+  const methodOf = (level) => (level in methods ? methods[level] : level);
+  const missing = LEVELS.filter((level) => methodOf(level) && typeof logger[methodOf(level)] !== 'function');
+  if (missing.length > 0) {
+    refuse('options.logger', `must have the methods debug, info (or log), warn and error, lacks ${missing.join(', ')}`);
+  }
   const write = (level, message, fields) => {
+    const method = methodOf(level);
+    if (method === undefined) return;
     // For people, the message says it all.
-    if (fields === undefined || logger[level] === console[level]) logger[level](message);
-    else if (form === FORM.BEFORE) logger[level](withError(fields), message);
-    else logger[level](message, fields);
+    if (fields === undefined || form === FORM.NONE || logger[method] === console[method]) logger[method](message);
+    else if (form === FORM.BEFORE) logger[method](withError(fields), message);
+    else logger[method](message, fields);
   };
-  return { wantsDebug: logger === given, write };
+  return { wantsDebug: logger === given && methodOf('debug') !== undefined, write };
 }
 
 module.exports = { resolveLogger };

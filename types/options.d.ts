@@ -41,7 +41,7 @@ export interface RetentionOptions {
 }
 
 /**
- * Takes messages about what happens in the background: `console`, pino, winston. Of a failure, pino and loggers like it (`child`,
+ * Takes messages about what happens in the background: `console`, pino, winston; Nest's is a {@link LogLogger}. Of a failure, pino and loggers like it (`child`,
  * `trace`, `fatal`) get `(fields, message)`; others, but for the console, `(message, fields)`.
  */
 export interface Logger {
@@ -49,6 +49,14 @@ export interface Logger {
   info(message: string, ...details: unknown[]): void;
   warn(message: string, ...details: unknown[]): void;
   error(message: string, ...details: unknown[]): void;
+}
+
+/** A logger as Nest has it: `log` is the level `info`. It gets the message alone. */
+export interface LogLogger {
+  debug?(message: string): unknown;
+  log(message: string): unknown;
+  warn(message: string): unknown;
+  error(message: string): unknown;
 }
 
 /** A key of {@link DuctapeOptions.encryptionKeys}. */
@@ -115,7 +123,7 @@ export interface DuctapeOptions {
    * Default: `console`, from `warn` on. A message is one line, but for the frames of a stack; control characters and marks of text
    * direction in it are escaped.
    */
-  logger?: Logger;
+  logger?: Logger | LogLogger;
   /** Largest input of one job in bytes of JSON. Default 1,048,576 (1 MiB). */
   maxInputBytes?: number;
   /** Definitions of what jobs use, or the path of a JSON file that holds them. */

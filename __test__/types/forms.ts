@@ -110,3 +110,17 @@ export function codes(error: DuctapeError): string {
 }
 
 export const failedRun = (error: IRunError): DuctapeError['code'] => error.code;
+
+/** As `LoggerService` of Nest is declared. */
+interface NestLogger {
+  // biome-ignore lint/suspicious/noExplicitAny: so it is there
+  log(message: any, ...optionalParams: any[]): any;
+  // biome-ignore lint/suspicious/noExplicitAny: so it is there
+  error(message: any, ...optionalParams: any[]): any;
+  // biome-ignore lint/suspicious/noExplicitAny: so it is there
+  warn(message: any, ...optionalParams: any[]): any;
+  // biome-ignore lint/suspicious/noExplicitAny: so it is there
+  debug?(message: any, ...optionalParams: any[]): any;
+}
+
+export const logged = (logger: NestLogger): Ductape => new Ductape({ logger });
