@@ -150,8 +150,13 @@ describe('the code in the documents', () => {
     expect(blocks.length).toBeGreaterThanOrEqual(10);
   });
 
-  it.each(['tsconfig.json', 'tsconfig.typescript.json'])('type-checks by %s', { timeout: 120_000 }, async (config) => {
-    const compiler = join(root, 'node_modules/typescript/bin/tsc');
+  it.each([
+    { config: 'tsconfig.json', typescript: 'typescript' },
+    { config: 'tsconfig.typescript.json', typescript: 'typescript' },
+    // The oldest that the types are for.
+    { config: 'tsconfig.typescript.json', typescript: 'typescript5' },
+  ])('type-checks by $config with $typescript', { timeout: 120_000 }, async ({ config, typescript }) => {
+    const compiler = join(root, 'node_modules', typescript, 'bin/tsc');
     const errors = await run(process.execPath, [compiler, '--project', join(folder, config), '--pretty', 'false'], {
       cwd: folder,
     }).then(
