@@ -29,11 +29,11 @@ beforeEach(async () => {
 const addBinary = () => cp(join(root, binaryName ?? 'not built'), join(modules, 'ductape', binaryName ?? ''));
 
 /** The package of this platform, with any file in place of the binary. */
-const install = async (text: string) => {
+const install = async (text: string, main = 'addon.node') => {
   const folder = join(modules, `ductape-${PLATFORMS.find((each) => binaryName === `ductape.${each}.node`)}`);
   await mkdir(folder);
-  await writeFile(join(folder, 'package.json'), '{ "version": "0.1.0", "main": "addon.node" }');
-  await writeFile(join(folder, 'addon.node'), text);
+  await writeFile(join(folder, 'package.json'), JSON.stringify({ version: '0.1.0', main }));
+  await writeFile(join(folder, main), text);
 };
 
 const program = (before = '') => `
@@ -104,6 +104,15 @@ describe('a binary that is missing', () => {
     await rm(modules, { recursive: true });
     const [, remedy] = (await complaint({ file: 'bundle.cjs' })).split('\n');
     expect(remedy).toMatch(/bundled: mark ductape as external/);
+  });
+
+  it.each([
+    'Qualified path resolution failed: we looked for the following paths',
+    'Required unplugged package missing from disk.',
+    'ductape tried to access ductape-linux-x64-gnu, but it is not declared',
+  ])('is known by what Yarn’s Plug’n’Play says of it: %s', async (text) => {
+    await install(`throw new Error(${JSON.stringify(text)});`, 'index.js');
+    expect(await complaint()).toContain('is not installed');
   });
 
   it('of a platform without one leaves a build from source', async () => {

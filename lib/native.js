@@ -31,9 +31,15 @@ function loadNative() {
   return native;
 }
 
-/** What the loader says of a file or package that is not there; the last two are of bundlers. */
-const NOT_FOUND =
-  /^(?:Cannot find (?:module|native binding)|Unsupported (?:OS|architecture)|Dynamic require of|Could not dynamically require)/;
+/** What the loader says of a file or package that is not there; the last lines are of Yarn's Plug'n'Play and of bundlers. */
+const NOT_FOUND = new RegExp(
+  [
+    '^Cannot find (module|native binding)',
+    '^Unsupported (OS|architecture)',
+    '^(Qualified path resolution failed|Missing package|Required .* missing from disk)|^\\S+ tried to access',
+    '^(Dynamic require of|Could not dynamically require)',
+  ].join('|'),
+);
 
 /** What is wrong, and what a user of the package can do about it. */
 function explain(cause) {

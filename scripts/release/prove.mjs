@@ -225,6 +225,62 @@ async function installAll(packages) {
   }
 }
 
+/** pnpm and Yarn, for this platform and for another one, by the setting that our message names. */
+async function installByOthers(packages) {
+  const registry = await serveRegistry(packages);
+  const tools = join(work, 'tools');
+  mkdirSync(tools);
+  writeFileSync(join(tools, 'package.json'), '{ "private": true }');
+  // The newest of these that run on the oldest Node.js that we support.
+  await run('npm', ['install', 'pnpm@10', '@yarnpkg/cli-dist@4', '--no-audit', '--no-fund'], { cwd: tools });
+  const settings = (other) => {
+    const [os, cpu, libc] = (other ?? platform).split('-');
+    const libcs = { gnu: 'glibc', musl: 'musl' }[libc];
+    return `supportedArchitectures:\n  os: [${os}]\n  cpu: [${cpu}]\n${libcs ? `  libc: [${libcs}]\n` : ''}`;
+  };
+  const yarn = (
+    linker,
+  ) => `nodeLinker: ${linker}\nenableTelemetry: false\nenableGlobalCache: false\nenableScripts: false\nglobalFolder: ${join(work, 'yarn')}
+npmRegistryServer: "${registry.url}"\nunsafeHttpWhitelist: ["127.0.0.1"]\nnpmMinimalAgeGate: 0\n`;
+  const installers = [
+    ['pnpm', 'pnpm/bin/pnpm.cjs', 'pnpm-workspace.yaml', '', ['install', '--ignore-scripts', '--no-frozen-lockfile']],
+    ['Yarn', '@yarnpkg/cli-dist/bin/yarn.js', '.yarnrc.yml', yarn('node-modules'), ['install']],
+    ['Yarn with Plug’n’Play', '@yarnpkg/cli-dist/bin/yarn.js', '.yarnrc.yml', yarn('pnp'), ['install']],
+  ];
+  try {
+    for (const [name, program, file, own, install] of installers) {
+      const folder = mkdtempSync(join(work, 'installer-'));
+      const manifest = { private: true, type: 'module', dependencies: { ductape: '*' } };
+      writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest));
+      writeFileSync(join(folder, 'index.js'), PROGRAM);
+      // So that no folder above counts as the project.
+      writeFileSync(join(folder, 'yarn.lock'), '');
+      const env = {
+        npm_config_registry: registry.url,
+        npm_config_store_dir: join(work, 'store'),
+        DUCTAPE_STORE: undefined,
+        CI: '',
+      };
+      const call = (...args) =>
+        run(process.execPath, [join(tools, 'node_modules', program), ...args], { cwd: folder, env });
+      for (const [other, said] of [
+        [`linux-${process.arch}-musl`, /ductape has no binary for linux/],
+        [undefined, /^hello Ann$/],
+      ]) {
+        writeFileSync(join(folder, file), own + settings(other));
+        await call(...install);
+        const printed = name.startsWith('Yarn')
+          ? await call('node', 'index.js')
+          : await call('exec', 'node', 'index.js');
+        assert.match(printed.trim(), said);
+      }
+      step(`${name}: brings the binary of the platform that supportedArchitectures names`);
+    }
+  } finally {
+    registry.close();
+  }
+}
+
 /** The bill of materials passes the schema of its format. */
 async function checkBill() {
   const bill = await run(process.execPath, [join(root, 'scripts', 'release', 'sbom.mjs')]);
@@ -259,6 +315,7 @@ try {
   const packages = await packAll();
   step(`${packages.length} packages hold what they should, and publint and attw find nothing`);
   await installAll(packages);
+  await installByOthers(packages);
 } finally {
   if (values.keep) console.log(`kept in ${work}`);
   else rmSync(work, { recursive: true, force: true });
