@@ -151,6 +151,35 @@ describe('options that are inherited', () => {
   });
 });
 
+it('members that are undefined count as absent', async () => {
+  const none = undefined;
+  const ductape = create({ timezone: none, worker: { concurrency: none }, retention: none, expressions: none });
+  ductape.features.define('report', ({ step }) => step('a', () => 'done', { retries: none }), { timeout: none });
+  const { job_id, status } = await ductape.features.dispatch({
+    ...job('report'),
+    ...{
+      product: none,
+      env: none,
+      job_id: none,
+      retries: none,
+      priority: none,
+      timeout: none,
+      tags: none,
+      cache: none,
+    },
+    ...{ session: none, unique: none, concurrency: none, onConflict: none, expressions: none, options: none },
+    schedule: { cron: none, every: none, start_at: none, at: none, delay: none, tz: none, dst: none, except: none },
+    retryConfig: { initialDelay: none, jitter: none, retryableErrors: none },
+  });
+  expect(status).toBe('queued');
+  expect(await ductape.jobs.wait(job_id, { timeout: none })).toBe('done');
+  const found = await ductape.jobs.list({ product: none, status: none, from: none, tags: none, limit: none });
+  expect(found.jobs.map(({ id }) => id)).toEqual([job_id]);
+  expect(await ductape.jobs.getStats({ env: none, from: none })).toMatchObject({ total: 1 });
+  expect((await ductape.jobs.getHistory(job_id, { limit: none, cursor: none })).total_executions).toBe(1);
+  expect(await ductape.jobs.preview({ cron: '@daily', tz: none }, { from: none, count: none })).toHaveLength(5);
+});
+
 describe('text of others', () => {
   const forged = 'a\n2026-01-01 ERROR forged\r\u001b[2J\u009b\u2028\u202etxt\u2066\ufeff';
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there

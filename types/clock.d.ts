@@ -11,7 +11,7 @@ export interface Clock {
    * resolves when it has settled. Rejects with `CONFLICT` on the system clock, and with `TIMEOUT`, naming the jobs, when
    * the work of one moment takes longer than `timeout` ms of real time (default 5,000).
    */
-  advance(by: number | string, options?: { timeout?: number }): Promise<void>;
+  advance(by: number | string, options?: { timeout?: number | undefined }): Promise<void>;
   /** Moves a manual clock forward to a time, as `advance` does. */
-  set(date: Time, options?: { timeout?: number }): Promise<void>;
+  set(date: Time, options?: { timeout?: number | undefined }): Promise<void>;
 }

@@ -8,7 +8,7 @@ export interface DashboardUser {
   /** What the user is called in the audit log. */
   user: string;
   /** Whether the user may only look. Default false. */
-  readOnly?: boolean;
+  readOnly?: boolean | undefined;
 }
 
 /** Options of {@link Ductape.dashboard}. */
@@ -25,18 +25,18 @@ export interface DashboardOptions {
     request: any,
   ) => DashboardVerdict | Promise<DashboardVerdict>;
   /** Whether nobody may change anything. Default false. */
-  readOnly?: boolean;
+  readOnly?: boolean | undefined;
   /**
    * The path that the dashboard is below, as the browser sees it: `'/admin/jobs'`. Default: what a framework that mounts handlers says, as
    * Express does with `app.use('/admin/jobs', dashboard)`; else `'/'`.
    */
-  basePath?: string;
+  basePath?: string | undefined;
   /**
    * What never leaves the server, as paths: `input`, `result`, `error`, `logs`, `progress` or `steps`, or `*` for all of them, then names
    * between dots, where `*` is any member or entry, and `**` any number of levels: `'input.password'`, `'input.cards.*.number'`,
    * `'result.**.token'`, `'*.secret'`.
    */
-  redact?: readonly string[];
+  redact?: readonly string[] | undefined;
 }
 
 /** What {@link DashboardOptions.authorize} answers. */

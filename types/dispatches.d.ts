@@ -2,7 +2,7 @@
 
 import type { JobStatus } from './job';
 import type { Jobs } from './jobs';
-import type { IDispatchSchedule, ScheduleInput } from './schedules';
+import type { IDispatchSchedule, ScheduleInput, Undefinable } from './schedules';
 
 /** What every dispatch input may hold besides its target and `input`. */
 export interface IDispatchOptions {
@@ -24,64 +24,64 @@ export interface IDispatchOptions {
 /** How long to wait between attempts, and after which errors. The delay before retry k is `initialDelay * backoffMultiplier ** (k - 1)`. */
 export interface IRetryConfig {
   /** Delay in ms before the first retry. Default 1,000. */
-  initialDelay?: number;
+  initialDelay?: number | undefined;
   /** No delay is longer than this many ms, with jitter too. Default 300,000. */
-  maxDelay?: number;
+  maxDelay?: number | undefined;
   /** Default 2. */
-  backoffMultiplier?: number;
+  backoffMultiplier?: number | undefined;
   /** Adds a random 0–50 % to each delay. Default false. */
-  jitter?: boolean;
+  jitter?: boolean | undefined;
   /** Adds a random part of up to this fraction, 0 to 1, instead. */
-  jitterPercent?: number;
+  jitterPercent?: number | undefined;
   /** Only errors whose `code`, else `name`, is listed here are retried. */
-  retryableErrors?: readonly string[];
+  retryableErrors?: readonly string[] | undefined;
   /** Errors whose `code`, else `name`, is listed here are not retried. Wins over `retryableErrors`. */
-  nonRetryableErrors?: readonly string[];
+  nonRetryableErrors?: readonly string[] | undefined;
 }
 
 /** Options beyond the documented ones, given in the same object as the dispatch input. */
 export interface IJobOptions {
   /** The caller's own id, printable characters of 1–255 bytes in UTF-8: a second dispatch with it makes no second job. Default: a generated id. */
-  job_id?: string;
+  job_id?: string | undefined;
   /**
    * What a dispatch with a known `job_id` does: return the job as it is, replace its schedule, input and options, or
    * reject with `CONFLICT`. Default `'return'` for one-off jobs and `'replace'` for recurring ones. A recurring job that
    * is dispatched with the schedule it has keeps its next run, also one that is overdue; an `every` without `start_at`
    * does not begin anew.
    */
-  onConflict?: 'return' | 'replace' | 'error';
+  onConflict?: 'return' | 'replace' | 'error' | undefined;
   /** Integer; of the jobs that are due, lower ones start first. Default 0. */
-  priority?: number;
+  priority?: number | undefined;
   /** Upper bound of the duration of an attempt in ms, after which it fails with `TIMEOUT`. Default: no bound. */
-  timeout?: number;
+  timeout?: number | undefined;
   /** Delays between attempts; `retries` says how many there are. */
-  retryConfig?: IRetryConfig;
+  retryConfig?: IRetryConfig | undefined;
   /** Labels to find jobs by. */
-  tags?: readonly string[];
+  tags?: readonly string[] | undefined;
   /**
    * `false`: the input holds no expressions, whatever it looks like, and reaches the handler byte for byte; `literal()`
    * does the same for a part of it. Without it, all texts may hold some but the names of files (`fileName`, `path`, `prefix`,
    * `mimeType`, cursors, and those in `file`) of storage jobs; `true`: those too.
    */
-  expressions?: boolean;
+  expressions?: boolean | undefined;
   /** Session on whose behalf the job runs: its tag and its signed token, or both as `'tag:token'`. */
-  session?: { tag: string; token: string } | string;
+  session?: { tag: string; token: string } | string | undefined;
   /**
    * Makes the job the only one with this key of its target, product and environment: until it has ended, and for
    * `period` ms from its dispatch even if it has ended before, a dispatch with the key resolves with this job and makes
    * none. A known `job_id` goes first; a replacement whose key another job has rejects with `CONFLICT`. The key has 1–255
    * characters.
    */
-  unique?: { key: string; period?: number };
+  unique?: { key: string; period?: number | undefined } | undefined;
   /**
    * At most `limit` (1–1,000,000) runs with this key at once, in all processes of the store, over all targets of the
    * product and environment. The limit dispatched last counts for all jobs with the key. The key has 1–255 characters.
    */
-  concurrency?: { key: string; limit: number };
+  concurrency?: { key: string; limit: number } | undefined;
   /** When to run; a text is its `cron`. */
-  schedule?: ScheduleInput | string;
+  schedule?: ScheduleInput | string | undefined;
   /** Another place for `retries` and `timeout`. */
-  options?: { retries?: number; timeout?: number };
+  options?: { retries?: number | undefined; timeout?: number | undefined } | undefined;
 }
 
 /**
@@ -89,8 +89,8 @@ export interface IJobOptions {
  * given them, plus {@link IJobOptions}.
  */
 export type DispatchInput<T extends { env: string; product: string }> = T extends unknown
-  ? Omit<T, 'env' | 'product' | 'session' | 'schedule' | 'input'> &
-      Partial<Pick<T, 'env' | 'product'>> &
+  ? Undefinable<Omit<T, 'env' | 'product' | 'session' | 'schedule' | 'input'>> &
+      Undefinable<Partial<Pick<T, 'env' | 'product'>>> &
       // Inputs that hold what the program likes may also be values of any interface.
       (T extends { input: infer Input } ? { input: string extends keyof Input ? object : Input } : unknown) &
       IJobOptions

@@ -12,9 +12,9 @@ import type { PlatformAbortSignal } from './platform';
  */
 export interface IHandlerTarget {
   /** Default: the instance's `product`, else any. */
-  product?: string;
+  product?: string | undefined;
   /** Default: the instance's `env`, else any. */
-  env?: string;
+  env?: string | undefined;
 }
 
 /** Target of `actions.handle`. */
@@ -164,7 +164,7 @@ export interface StepContext {
 /** Options of one step. */
 export interface StepOptions<Result = unknown> {
   /** How often its work is tried again before the step fails, with the delays of the job's `retryConfig`. Default 0. */
-  retries?: number;
+  retries?: number | undefined;
   /**
    * Undoes the step, given its result, when the handler fails and no further attempt follows. The rollbacks of all finished
    * steps that the last attempt came to are called one after the other, the last step's first; one that fails is tried again
@@ -187,7 +187,7 @@ export type Handler<Input = unknown, Result = unknown, Target = unknown> = (
 /** Options of one handler. */
 export interface HandlerOptions {
   /** How many jobs it runs at once in this process. Default: the worker's `concurrency`. */
-  concurrency?: number;
+  concurrency?: number | undefined;
   /** Longest time in ms of one attempt, for jobs that set none. Default: no bound. */
-  timeout?: number;
+  timeout?: number | undefined;
 }

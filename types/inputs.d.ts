@@ -26,32 +26,32 @@ export type FeatureDispatchInputs =
  */
 export interface INotificationAliases {
   push_notification?: {
-    device_tokens?: readonly string[] | string;
-    device_token?: readonly string[] | string;
-    tokens?: readonly string[] | string;
-    title?: object | string;
-    body?: object | string;
-    data?: object;
+    device_tokens?: readonly string[] | string | undefined;
+    device_token?: readonly string[] | string | undefined;
+    tokens?: readonly string[] | string | undefined;
+    title?: object | string | undefined;
+    body?: object | string | undefined;
+    data?: object | undefined;
   };
   email?: {
-    recipients?: readonly string[] | string;
-    to?: readonly string[] | string;
-    subject?: object;
-    template?: object;
+    recipients?: readonly string[] | string | undefined;
+    to?: readonly string[] | string | undefined;
+    subject?: object | undefined;
+    template?: object | undefined;
   };
   sms?: {
-    recipients?: readonly string[] | string;
-    to?: readonly string[] | string;
-    phones?: readonly string[] | string;
-    phone?: readonly string[] | string;
-    body?: object | string;
-    message?: object | string;
+    recipients?: readonly string[] | string | undefined;
+    to?: readonly string[] | string | undefined;
+    phones?: readonly string[] | string | undefined;
+    phone?: readonly string[] | string | undefined;
+    body?: object | string | undefined;
+    message?: object | string | undefined;
   };
   callback?: {
-    query?: object;
-    headers?: object;
-    params?: object;
-    body?: object;
+    query?: object | undefined;
+    headers?: object | undefined;
+    params?: object | undefined;
+    body?: object | undefined;
   };
 }
 

@@ -81,7 +81,7 @@ export declare class Ductape {
    * once. Where the program listens for the signal too, the end is left to the program: dispatches are taken until `close`.
    * `timeout`: how long running handlers have after a signal, ms (default 10,000).
    */
-  start(options?: { signals?: boolean; timeout?: number }): Promise<void>;
+  start(options?: { signals?: boolean | undefined; timeout?: number | undefined }): Promise<void>;
   /**
    * Stops claiming, lets running handlers finish for up to `timeout` ms (default 10,000), aborts the rest without
    * spending an attempt, and releases the store. Calls after the first give its promise, and a `timeout` of theirs takes the
@@ -89,7 +89,7 @@ export declare class Ductape {
    * they are refused from the call on. Then all methods reject with `CLOSED`; `start`, `drain` and `handle` do so from the
    * call on.
    */
-  close(options?: { timeout?: number; dispatch?: boolean }): Promise<void>;
+  close(options?: { timeout?: number | undefined; dispatch?: boolean | undefined }): Promise<void>;
   /** The same as `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
   /**
@@ -97,7 +97,7 @@ export declare class Ductape {
    * the next `drain`, unless `start` was called. After `timeout` ms
    * (default: no bound) what still runs is aborted and given back.
    */
-  drain(options?: { timeout?: number }): Promise<IDrainResult>;
+  drain(options?: { timeout?: number | undefined }): Promise<IDrainResult>;
   /**
    * Copies what is committed by now into a new file at `path`, while this process and others go on. The file is complete and
    * synced when the promise resolves; until then it is `path` with `.partial` behind it. Rejects with `STORE_ERROR` when
@@ -109,7 +109,7 @@ export declare class Ductape {
    * store of an older version of this package is not migrated by that. What reads much ends after `limit` ms, default 5,000. Rejects
    * with `STORE_ERROR` when there is no store.
    */
-  health(options?: { limit?: number }): Promise<IStoreHealth>;
+  health(options?: { limit?: number | undefined }): Promise<IStoreHealth>;
   /**
    * A handler for the program's own web server, with pages that show jobs and change them: see `docs/dashboard.md`. Streams to browsers
    * end with {@link close}; the server is the program's.
@@ -127,7 +127,7 @@ export declare class Ductape {
    * `'prometheus'`, as `text/plain; version=0.0.4; charset=utf-8`. When the store does not answer within 2 s, the metrics of the process
    * are told without those of the store. Rejects with `VALIDATION_ERROR` in an instance that was made with `metrics: false`.
    */
-  metrics(options?: { format?: 'openmetrics' | 'prometheus' }): Promise<string>;
+  metrics(options?: { format?: 'openmetrics' | 'prometheus' | undefined }): Promise<string>;
   /**
    * Puts a backup in the place of the store `to` (as in `store`: `'sqlite:data/jobs.db'`), which no process may have open, and
    * removes the log of the old one. Whatever `to` held is gone. Rejects with `STORE_ERROR` when the store is open or cannot be

@@ -16,30 +16,30 @@ import type {
 import type { IJob, IJobExplanation, IJobHistory, IJobLogLine, IJobSteps, IJobTarget } from './job';
 import type { IMetrics, IMetricsOptions } from './metrics';
 import type { IAuditLog, IProcess } from './processes';
-import type { IScheduleChanges, ScheduleInput, Time } from './schedules';
+import type { IScheduleChanges, ScheduleInput, Time, Undefinable } from './schedules';
 
 /** `ductape.jobs`. An unknown id rejects with `NOT_FOUND`, a change that the job's state forbids with `CONFLICT`. */
 export interface Jobs {
   get(id: string): Promise<IJob>;
-  list(filter?: IJobListFilter): Promise<IJobList>;
+  list(filter?: Undefinable<IJobListFilter>): Promise<IJobList>;
   /**
    * Waits for the run that ends next and resolves with its result; a job that has ended already answers at once.
    * Rejects with the run's error ({@link IRunError}), with `CANCELLED` when the job was cancelled, and with `TIMEOUT` after `timeout` ms
    * (default: no bound).
    */
-  wait<Result = unknown>(id: string, options?: { timeout?: number }): Promise<Result>;
+  wait<Result = unknown>(id: string, options?: { timeout?: number | undefined }): Promise<Result>;
   /**
    * Ends a job, a recurring one with all its future runs. A run that is going has its `signal` aborted. Resolves with the job, also with
    * one that is cancelled already.
    */
-  cancel(id: string, options?: { reason?: string }): Promise<IJob>;
+  cancel(id: string, options?: { reason?: string | undefined }): Promise<IJob>;
   /**
    * Ends only the run of a recurring job that is going, else the oldest that waits; the job goes on. Rejects with
    * `CONFLICT` when there is none. For a one-off job the same as `cancel`.
    */
-  cancelRun(id: string, options?: { reason?: string }): Promise<void>;
+  cancelRun(id: string, options?: { reason?: string | undefined }): Promise<void>;
   /** Cancels all jobs that match and have not ended, as `cancel` does. */
-  cancelMany(filter: IJobManyFilter, options?: { reason?: string }): Promise<IJobCount>;
+  cancelMany(filter: IJobManyFilter, options?: { reason?: string | undefined }): Promise<IJobCount>;
   /**
    * Lets no attempt of a waiting or recurring job start until it is resumed. An attempt of a recurring job that is going
    * ends by itself. A one-off job that is running cannot be paused. Resolves with the job, also with one that is paused.
@@ -74,20 +74,20 @@ export interface Jobs {
    * Passes over the next occurrences of a recurring job: `count` of them, from 1 (default) to 1,000. History shows them as
    * skipped, with the reason `request`. Rejects with `CONFLICT` when none is to come.
    */
-  skipNext(id: string, options?: { count?: number }): Promise<IRescheduleResult>;
+  skipNext(id: string, options?: { count?: number | undefined }): Promise<IRescheduleResult>;
   /**
    * Runs a one-off job that failed or was cancelled again, as its next run and with all its retries; of a recurring job
    * the last run that failed, which does not count towards its `limit`. `delay` is in ms, default 0.
    */
-  retry(id: string, options?: { delay?: number }): Promise<void>;
+  retry(id: string, options?: { delay?: number | undefined }): Promise<void>;
   /** Retries all jobs that match, as `retry` does. */
-  retryMany(filter: IJobManyFilter, options?: { delay?: number }): Promise<IJobCount>;
+  retryMany(filter: IJobManyFilter, options?: { delay?: number | undefined }): Promise<IJobCount>;
   /** Deletes a job that is not running, with its history, log and results. */
   delete(id: string): Promise<void>;
   /** Deletes all jobs that match, as `delete` does. */
   deleteMany(filter: IJobManyFilter): Promise<IJobCount>;
   /** Counts jobs as they stand now, or runs within a span of time. */
-  getStats(filter?: IJobStatsFilter): Promise<IJobStats>;
+  getStats(filter?: Undefinable<IJobStatsFilter>): Promise<IJobStats>;
   /**
    * What happened over time: dispatches, how runs went, how long they took, how late they began. Each process adds up what it does
    * and writes it once a minute and when it closes; this one does so before it answers. The last minute of a process that was killed
@@ -104,10 +104,10 @@ export interface Jobs {
    * however many jobs there are.
    */
   targets(
-    filter?: Pick<IJobFilter, 'product' | 'env' | 'namespace'> & { target?: IJobTarget },
+    filter?: Pick<IJobFilter, 'product' | 'env' | 'namespace'> & { target?: IJobTarget | undefined },
   ): Promise<IJobTargetCounts[]>;
   /** What was changed by the dashboard, and by whom, newest first; `limit` up to 1,000, default 100. The newest 10,000 entries are kept. */
-  audit(options?: { limit?: number; cursor?: string }): Promise<IAuditLog>;
+  audit(options?: { limit?: number | undefined; cursor?: string | undefined }): Promise<IAuditLog>;
   /**
    * The steps that are kept of the job's last run, which has them until it completes: of one that is going, waits for a retry, or failed. A run
    * that has completed has none.
@@ -119,12 +119,15 @@ export interface Jobs {
    * The last `limit` attempts, default 100; with a `cursor`, the {@link IJobHistory.next} of an earlier answer, those before. An
    * answer ends early when its results come to 64 MiB. `missed` and `skipped` stand in the one without a cursor only.
    */
-  getHistory(id: string, options?: { limit?: number; cursor?: string }): Promise<IJobHistory>;
+  getHistory(id: string, options?: { limit?: number | undefined; cursor?: string | undefined }): Promise<IJobHistory>;
   /**
    * When a schedule would run, without making a job: the first `count` times (default 5) from `from` (default now), in
    * ms since the epoch. A `spread` is left out: it depends on the job. Rejects as `dispatch` does.
    */
-  preview(schedule: ScheduleInput | string, options?: { from?: Time; count?: number }): Promise<number[]>;
+  preview(
+    schedule: ScheduleInput | string,
+    options?: { from?: Time | undefined; count?: number | undefined },
+  ): Promise<number[]>;
   /**
    * Says why a job has not run, or how it ended. It knows the store and this instance; which handlers other processes have,
    * {@link Jobs.processes} tells.

@@ -9,21 +9,21 @@ import type { Time } from './schedules';
 /** How long figures over time are kept, in ms. */
 export interface MetricsOptions {
   /** Those of minutes; default 48 hours. */
-  keepMinutes?: number;
+  keepMinutes?: number | undefined;
   /** Those of hours; default 90 days. */
-  keepHours?: number;
+  keepHours?: number | undefined;
 }
 
 /** Which figures {@link Jobs.metrics} tells; an omitted field means all. */
 export interface IMetricsOptions extends Pick<IJobFilter, 'product' | 'env' | 'namespace'> {
   /** Jobs whose target has these fields. */
-  target?: IJobTarget;
+  target?: IJobTarget | undefined;
   /** The first minute or hour; default an hour before `to`. */
-  from?: Time;
+  from?: Time | undefined;
   /** The last one; default now. */
-  to?: Time;
+  to?: Time | undefined;
   /** What a point stands for; default a minute in ranges up to six hours, else an hour. At most 2,880 points. */
-  resolution?: 'minute' | 'hour';
+  resolution?: 'minute' | 'hour' | undefined;
 }
 
 /** Times in ms: exact, but for the percentiles, which are off by at most an eighth. */

@@ -11,33 +11,33 @@ import type { Time } from './schedules';
 /** Which work this process does. */
 export interface WorkerOptions {
   /** How many jobs run at once. Default 10. */
-  concurrency?: number;
+  concurrency?: number | undefined;
   /** Only jobs of these namespaces. Default: all. */
-  namespaces?: readonly JobNamespaceName[];
+  namespaces?: readonly JobNamespaceName[] | undefined;
   /** Only jobs of these products. Default: all. */
-  products?: readonly string[];
+  products?: readonly string[] | undefined;
   /** Only jobs of these environments. Default: all. */
-  envs?: readonly string[];
+  envs?: readonly string[] | undefined;
 }
 
 /** How long ended work is kept. */
 export interface RetentionRule {
   /** In ms since it ended. Default: no bound; at least one of the two is needed. */
-  age?: number;
+  age?: number | undefined;
   /** At most this many; the oldest go first. Default: no bound. */
-  count?: number;
+  count?: number | undefined;
 }
 
 /** How long ended jobs are kept, by how they ended; `false` keeps them for ever. */
 export interface RetentionOptions {
   /** Default 7 days. */
-  completed?: RetentionRule | false;
+  completed?: RetentionRule | false | undefined;
   /** Default 30 days. */
-  failed?: RetentionRule | false;
+  failed?: RetentionRule | false | undefined;
   /** Default 30 days. */
-  cancelled?: RetentionRule | false;
+  cancelled?: RetentionRule | false | undefined;
   /** Runs of a recurring job. Default 7 days and 1,000 runs. */
-  runs?: RetentionRule | false;
+  runs?: RetentionRule | false | undefined;
 }
 
 /**
@@ -70,48 +70,48 @@ export interface EncryptionKey {
 /** Options of {@link Ductape}. */
 export interface DuctapeOptions {
   /** As `workspace_id` and the other options of the hosted service: accepted so that existing code runs unchanged; not used. */
-  accessKey?: string;
-  workspace_id?: string;
-  user_id?: string;
-  public_key?: string;
-  private_key?: string;
-  redis_url?: string;
+  accessKey?: string | undefined;
+  workspace_id?: string | undefined;
+  user_id?: string | undefined;
+  public_key?: string | undefined;
+  private_key?: string | undefined;
+  redis_url?: string | undefined;
   /** Product of dispatches and handlers that name none. */
-  product?: string;
+  product?: string | undefined;
   /** Environment of dispatches and handlers that name none. */
-  env?: string;
+  env?: string | undefined;
   /**
    * Where jobs live: `sqlite:PATH`, `memory:`, `memory:NAME` (shared within the process), or
    * `postgres://user:password@host/database` for several machines. A relative path is resolved
    * at construction. Default: the environment variable `DUCTAPE_STORE`, else `sqlite:.ductape/jobs.db`.
    */
-  store?: string;
+  store?: string | undefined;
   /** What this process works on; `false` makes it only dispatch. Default: everything it has handlers for. */
-  worker?: WorkerOptions | false;
+  worker?: WorkerOptions | false | undefined;
   /** IANA zone of crons and of dates without an offset, where the schedule has no `tz`. Default `'UTC'`. */
-  timezone?: string;
+  timezone?: string | undefined;
   /**
    * `'manual'`: time stands still until {@link Ductape.clock} moves it; memory stores only. It begins now, or at another time:
    * `{ manual: true, at: '2020-01-01' }`. Default `'system'`.
    */
-  clock?: 'system' | 'manual' | ManualClockOptions;
+  clock?: 'system' | 'manual' | ManualClockOptions | undefined;
   /** How long ended jobs are kept; `false` = for ever. */
-  retention?: RetentionOptions | false;
+  retention?: RetentionOptions | false | undefined;
   /**
    * Whether dispatches and runs are counted, for {@link Jobs.metrics} and {@link Ductape.metrics}, and for how long those over time are
    * kept. Default `true`: minutes for 48 hours, hours for 90 days.
    */
-  metrics?: boolean | MetricsOptions;
+  metrics?: boolean | MetricsOptions | undefined;
   /**
    * What a resolved dispatch has survived: a crash of the machine (`'full'`, default) or only one of the process
    * (`'relaxed'`, faster).
    */
-  durability?: 'full' | 'relaxed';
+  durability?: 'full' | 'relaxed' | undefined;
   /**
    * Longest wait of a call for a lock of the SQLite file that another process or program holds, in ms (100 to 600,000);
    * then it rejects with `STORE_ERROR`, whose message names the process. Default 10,000.
    */
-  storeTimeout?: number;
+  storeTimeout?: number | undefined;
   /**
    * Encrypts payloads in the store: inputs, results, errors, logs, progress, steps, session tokens, cached values. The first
    * key encrypts, or the newest that any process of the store has in front, and all of them decrypt. A list, or a function
@@ -123,63 +123,66 @@ export interface DuctapeOptions {
    * Default: `console`, from `warn` on. A message is one line, but for the frames of a stack; control characters and marks of text
    * direction in it are escaped.
    */
-  logger?: Logger | LogLogger;
+  logger?: Logger | LogLogger | undefined;
   /** Largest input of one job in bytes of JSON. Default 1,048,576 (1 MiB). */
-  maxInputBytes?: number;
+  maxInputBytes?: number | undefined;
   /** Definitions of what jobs use, or the path of a JSON file that holds them. */
-  resources?: Resources | string;
+  resources?: Resources | string | undefined;
   /**
    * Values of secrets, or a function that gives one when a run needs it; it may return a promise, and `undefined` for a
    * key it does not know. Default: the environment variables `DUCTAPE_SECRET_` and the key. Never stored.
    */
-  secrets?: Readonly<Record<string, string>> | ((key: string) => string | undefined | Promise<string | undefined>);
+  secrets?:
+    | Readonly<Record<string, string>>
+    | ((key: string) => string | undefined | Promise<string | undefined>)
+    | undefined;
   /** Keys of secrets that inputs may use as `$Secret{KEY}`. Default: none. */
-  inputSecrets?: readonly string[];
+  inputSecrets?: readonly string[] | undefined;
   /**
    * `'marked'`: no text of an input is an expression unless it is written as {@link expr}, or the dispatch says
    * `expressions: true`. Default `'everywhere'`: all texts with a `$` may be, but for literals. An object also says how much
    * the expressions of one input may cost.
    */
-  expressions?: 'marked' | 'everywhere' | ExpressionOptions;
+  expressions?: 'marked' | 'everywhere' | ExpressionOptions | undefined;
   /** Where HTTP requests may go: those of actions, of notifications and of webhooks. Default: anywhere. */
-  outbound?: OutboundOptions;
+  outbound?: OutboundOptions | undefined;
   /**
    * Whether dispatches, attempts and steps are spans of the program's OpenTelemetry, and jobs are part of the trace that
    * dispatched them. Needs the package `@opentelemetry/api`, and shows nothing until the program registers an SDK. Default: `false`.
    */
-  telemetry?: boolean;
+  telemetry?: boolean | undefined;
 }
 
 /** A clock that is moved by hand, from a time of its own. */
 export interface ManualClockOptions {
   manual: true;
   /** Where it begins: ms since the epoch or an ISO 8601 date, in the instance's `timezone` if without an offset. Default: now. */
-  at?: Time;
+  at?: Time | undefined;
 }
 
 /** Where HTTP requests may go. What is refused fails as `FORBIDDEN` and is not retried. */
 export interface OutboundOptions {
   /** Names of hosts, as in `'api.example.com'`; `'*.example.com'` is every name below it. Default: any host. */
-  hosts?: readonly string[];
+  hosts?: readonly string[] | undefined;
   /**
    * `false`: no address of this machine or of a private network is connected to, whatever name it has; proxies of the
    * environment are not used then, since they resolve names themselves. Default true.
    */
-  privateAddresses?: boolean;
+  privateAddresses?: boolean | undefined;
 }
 
 /** Which texts are expressions, and bounds of those of one input. */
 export interface ExpressionOptions extends ExpressionLimits {
   /** Default `'everywhere'`. */
-  mode?: 'marked' | 'everywhere';
+  mode?: 'marked' | 'everywhere' | undefined;
 }
 
 /** Bounds of the expressions of one input. */
 export interface ExpressionLimits {
   /** Calls, lists and objects within each other: 1 to 200. Default 32. */
-  maxDepth?: number;
+  maxDepth?: number | undefined;
   /** Steps: one for each value computed, each element of a list handled and each KiB of text made. Default 100,000. */
-  maxSteps?: number;
+  maxSteps?: number | undefined;
   /** Bytes of JSON that expressions yield, together. Default 1,048,576 (1 MiB). */
-  maxOutputBytes?: number;
+  maxOutputBytes?: number | undefined;
 }

@@ -39,48 +39,58 @@ export interface IScheduleOptions {
    * years. Run k is k times the months and then k times the days after `start_at` (else the dispatch), at its local time in
    * `tz`; a month that lacks the day has it on its last one, without drift.
    */
-  interval?: string;
+  interval?: string | undefined;
   /**
    * Local dates in `tz` on which the job does not run, as in `['2026-12-25']`; at most 1,000. A run's date is that of its time
    * without the `spread`.
    */
-  except?: readonly string[];
+  except?: readonly string[] | undefined;
   /**
    * Fixed-time crons and `interval` when clocks change. `gap`: a time that the day lacks runs right after the gap (`'after'`, default)
    * or not at all. `overlap`: a time that the day has twice runs at its first (default), its last, or both.
    */
-  dst?: {
-    gap?: 'after' | 'skip';
-    overlap?: 'first' | 'last' | 'both';
-  };
+  dst?:
+    | {
+        gap?: 'after' | 'skip' | undefined;
+        overlap?: 'first' | 'last' | 'both' | undefined;
+      }
+    | undefined;
   /** Runs missed while no process was up: one for all of them (default), none, or each (at most 1,000). */
-  misfire?: 'once' | 'skip' | 'all';
+  misfire?: 'once' | 'skip' | 'all' | undefined;
   /** An occurrence of which no run has begun for longer than this after its time, in ms, counts as missed. From 1, default 60,000. */
-  grace?: number;
+  grace?: number | undefined;
   /** A run that falls due while the one before is still going or waiting for a retry: leave it out (default) or start it. */
-  ifRunning?: 'skip' | 'allow';
+  ifRunning?: 'skip' | 'allow' | undefined;
   /**
    * Shifts all runs of the job by a fixed offset from 0 to this many ms, so that jobs with one schedule do not start together.
    * The offset follows from the job's id, also from one that is generated.
    */
-  spread?: number;
+  spread?: number | undefined;
 }
+
+/**
+ * `T` whose optional members may also be undefined, which counts as absent: `exactOptionalPropertyTypes` tells the two apart. Options and
+ * filters take it where what is meant by mistake does no harm; those of changes of many jobs, of keys and of access do not.
+ */
+export type Undefinable<T> = {
+  [Name in keyof T]: Record<never, never> extends Pick<T, Name> ? T[Name] | undefined : T[Name];
+};
 
 /** A time: ms since the epoch, an ISO 8601 date, or a `Date`. */
 export type Time = number | string | Date;
 
 /** A schedule as methods take it. */
-export type ScheduleInput = Omit<IDispatchSchedule & IScheduleOptions, 'start_at' | 'endDate'> & {
+export type ScheduleInput = Undefinable<Omit<IDispatchSchedule & IScheduleOptions, 'start_at' | 'endDate'>> & {
   /** As {@link IDispatchSchedule.start_at}. */
-  start_at?: Time;
+  start_at?: Time | undefined;
   /** The same as `start_at`. */
-  at?: Time;
+  at?: Time | undefined;
   /** Instead of `start_at`: ms from the dispatch. */
-  delay?: number;
+  delay?: number | undefined;
   /** As {@link IDispatchSchedule.endDate}. */
-  endDate?: Time;
+  endDate?: Time | undefined;
   /** The same as `tz`. */
-  timezone?: string;
+  timezone?: string | undefined;
 };
 
 /** Changes of a schedule; `null` takes away. */

@@ -3,11 +3,11 @@
 /** Names a session resource. */
 export interface SessionRequest {
   /** Default: the instance's `product`. */
-  product?: string;
+  product?: string | undefined;
   /** Not needed; accepted for symmetry with dispatches. */
-  env?: string;
+  env?: string | undefined;
   /** Tag of the session resource; a token that is `'tag:jwt'` names it too. */
-  tag?: string;
+  tag?: string | undefined;
 }
 
 /** What `sessions.start` and `refresh` give. */
@@ -35,7 +35,7 @@ export interface Sessions {
    * Issues a token with `data` as its claims, at most 16 KiB. Rejects with `NOT_FOUND` for an unknown resource, and with
    * `VALIDATION_ERROR` for one without a signing key or data with a reserved claim (`exp`, `iat`, `nbf`, `jti`, `sid`).
    */
-  start(session: SessionRequest & { tag: string; data?: object }): Promise<IStartedSession>;
+  start(session: SessionRequest & { tag: string; data?: object | undefined }): Promise<IStartedSession>;
   /** Checks a token: signature, time, and whether it was revoked. Rejects with `UNAUTHORIZED`. */
   verify(session: SessionRequest & { token: string }): Promise<IVerifiedSession>;
   /** Gives a new token and a new refresh token of the same session. Rejects with `UNAUTHORIZED` for one that was used. */

@@ -67,11 +67,11 @@ export interface IMoveOptions {
   /** A new store: a file or a schema that is not there, or empty. */
   to: string;
   /** Tells what would be moved, and moves nothing. A schema of an older version is migrated all the same. */
-  dryRun?: boolean;
+  dryRun?: boolean | undefined;
   /** Gives a move up that has not come to its end: `from` takes work again, and what has been copied to `to` may be deleted. */
-  giveUp?: boolean;
+  giveUp?: boolean | undefined;
   /** Called about ten times a second. What it throws is passed over. */
-  onProgress?: (progress: IMoveProgress) => void;
+  onProgress?: ((progress: IMoveProgress) => void) | undefined;
 }
 
 /** How far a move has come. */

@@ -124,3 +124,33 @@ interface NestLogger {
 }
 
 export const logged = (logger: NestLogger): Ductape => new Ductape({ logger });
+
+/** What is undefined counts as absent; `exactOptionalPropertyTypes` tells the two apart. */
+export async function undefinedMembers(
+  ductape: Ductape,
+  given: { text: string | undefined; count: number | undefined; flag: boolean | undefined; date: Date | undefined },
+): Promise<void> {
+  const { text, count, flag, date } = given;
+  new Ductape({ product: text, store: text, worker: { concurrency: count }, retention: { runs: { age: count } } });
+  await ductape.features.dispatch({
+    tag: 'report',
+    input: {},
+    product: text,
+    job_id: text,
+    retries: count,
+    cache: text,
+    schedule: { cron: text, tz: text, every: count, start_at: date, endDate: date, dst: undefined },
+    retryConfig: { initialDelay: count, jitter: flag },
+    unique: { key: 'a', period: count },
+  });
+  ductape.features.define('a', ({ step }) => step('b', () => 1, { retries: count }), { timeout: count });
+  ductape.features.handle({ tag: 'a', product: text }, () => {});
+  await ductape.jobs.list({ product: text, status: undefined, from: date, limit: count, cursor: text });
+  await ductape.jobs.getStats({ env: text, from: date });
+  await ductape.jobs.metrics({ from: date });
+  await ductape.jobs.wait('a', { timeout: count });
+  await ductape.jobs.getHistory('a', { limit: count, cursor: text });
+  await ductape.jobs.preview({ cron: '@daily', tz: text }, { from: date, count });
+  await ductape.start({ signals: flag });
+  await ductape.close({ timeout: count });
+}
