@@ -100,6 +100,8 @@ beforeAll(async () => {
     target: 'ES2022',
     lib: ['ES2022'],
     strict: true,
+    exactOptionalPropertyTypes: true,
+    noPropertyAccessFromIndexSignature: true,
     // The code in documents is JavaScript.
     noImplicitAny: false,
     allowJs: true,
