@@ -40,7 +40,10 @@ describe.each(sharedStores)('a process on $kind that is killed inside a run', ({
       if (${hangs}) await new Promise(() => {});
     });
     await ductape.start();
+    console.log('up');
   `;
+  const runsOf = ({ lines }: ReturnType<typeof script>) =>
+    lines.filter((line) => line !== 'up').map((line) => JSON.parse(line) as { scheduled_at: number; missed: number });
 
   it.skipIf(unavailable).each(['once', 'all'] as const)(
     "costs no occurrence with misfire: '%s'",
@@ -49,10 +52,12 @@ describe.each(sharedStores)('a process on $kind that is killed inside a run', ({
       const store = await make();
       const ductape = create({ store, worker: false });
       const first = script(worker(true), [store]);
+      // Its first run is to be made in time.
+      await first.waitForLine('up');
       const { job_id, scheduled_at: start } = await ductape.features.dispatch(
-        job('report', { schedule: { every, misfire, grace: 100 } as Schedule }),
+        job('report', { schedule: { every, misfire, grace: 300 } as Schedule }),
       );
-      await eventually(() => expect(first.lines).toHaveLength(1), 20_000);
+      await eventually(() => expect(runsOf(first)).toHaveLength(1), 20_000);
       // Some points fall due while it is being done.
       await new Promise((resolve) => setTimeout(resolve, 4 * every));
       first.process.kill('SIGKILL');
@@ -61,8 +66,6 @@ describe.each(sharedStores)('a process on $kind that is killed inside a run', ({
       await new Promise((resolve) => setTimeout(resolve, 8 * every));
       const restarted = Date.now();
       const second = script(worker(false), [store]);
-      const runsOf = ({ lines }: typeof second) =>
-        lines.map((line) => JSON.parse(line) as { scheduled_at: number; missed: number });
       await eventually(() => expect(runsOf(second).at(-1)?.scheduled_at).toBeGreaterThan(restarted), 60_000);
       second.process.kill('SIGKILL');
       await second.ended;
@@ -102,10 +105,10 @@ describe.each(sharedStores)('a process on $kind that is killed inside a run', ({
     );
     await new Promise((resolve) => setTimeout(resolve, 6 * every));
     const able = script(worker(false), [store]);
-    await eventually(() => expect(able.lines.length).toBeGreaterThan(2), 20_000);
+    await eventually(() => expect(runsOf(able).length).toBeGreaterThan(2), 20_000);
     able.process.kill('SIGKILL');
     await able.ended;
-    const runs = able.lines.map((line) => JSON.parse(line) as { scheduled_at: number; missed: number });
+    const runs = runsOf(able);
     // One run for those that fell due meanwhile, the one that was made in time among them.
     expect(runs[0]?.missed).toBeGreaterThan(4);
     const found = places(await dispatcher.jobs.getHistory(job_id), every);
