@@ -9,6 +9,8 @@ import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { transform } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { DuctapeError } from '../index.js';
+import { create } from './support/instances.js';
 
 const run = promisify(execFile);
 const root = resolve(import.meta.dirname, '..');
@@ -155,7 +157,7 @@ describe('the code in the documents', () => {
   it.each([
     { config: 'tsconfig.json', typescript: 'typescript' },
     { config: 'tsconfig.typescript.json', typescript: 'typescript' },
-    // The oldest that the types are for.
+    // What many programs still have.
     { config: 'tsconfig.typescript.json', typescript: 'typescript5' },
   ])('type-checks by $config with $typescript', { timeout: 120_000 }, async ({ config, typescript }) => {
     const compiler = join(root, 'node_modules', typescript, 'bin/tsc');
@@ -204,5 +206,26 @@ describe('the table of faults in docs/guarantees.md', () => {
     }
     const plan = await readFile(join(root, 'faults', 'plan.mjs'), 'utf8');
     for (const name of rounds) expect(plan).toContain(name);
+  });
+});
+
+describe('the table of other queues in docs/dispatch.md', () => {
+  it('says what the messages say', async () => {
+    const text = await readFile(join(root, 'docs', 'dispatch.md'), 'utf8');
+    const table = text.slice(text.indexOf('\n| there | here |'));
+    const named = (cell: string) => [...cell.matchAll(/`([^`]+)`/g)].map(([, code = '']) => code);
+    const ductape = create();
+    const rows = [...table.matchAll(/^\| ([^|]*`[^|]*) \| ([^|]*) \|$/gm)];
+    expect(rows.length).toBeGreaterThan(10);
+    for (const [, there = '', here = ''] of rows) {
+      // The first word of what is written as code, as in `unique: { key }`.
+      const words = named(here).map((code) => /\w+/.exec(code)?.[0] ?? code);
+      for (const option of named(there)) {
+        const wrong = { tag: 'report', input: {}, [option]: 1 };
+        const error: DuctapeError = await ductape.features.dispatch(wrong).catch((reason) => reason);
+        const message = error.details?.find(({ path }) => path === option)?.message ?? error.message;
+        expect({ option, message, told: words.some((word) => message.includes(word)) }).toMatchObject({ told: true });
+      }
+    }
   });
 });
