@@ -33,6 +33,25 @@ describe('the guides', () => {
     }
   });
 
+  it('have tables of what was tried, in the versions that are pinned', async () => {
+    type Habitat = { name: string; uses?: string };
+    const habitats = async (file: string) =>
+      Object.values(await import(join(root, 'habitats', file))).flat() as Habitat[];
+    const lock = JSON.parse(await readFile(join(root, 'habitats/package-lock.json'), 'utf8'));
+    const tables = {
+      'bundlers.md': [...(await habitats('bundlers.mjs')), ...(await habitats('frameworks.mjs'))],
+      'test-runners.md': await habitats('test-runners.mjs'),
+    };
+    for (const [page, tried] of Object.entries(tables)) {
+      const text = await readFile(join(root, 'docs/guides', page), 'utf8');
+      for (const { name, uses } of tried) {
+        const version = uses === undefined ? '' : `${lock.packages[`node_modules/${uses}`].version} |`;
+        expect(text, 'node habitats/run.mjs --publish').toContain(`| ${name} | ${version}`);
+      }
+      expect(text).not.toContain('FAILED');
+    }
+  });
+
   it('type-check', { timeout: 120_000 }, async () => {
     const folder = await folderWith(['express', 'fastify']);
     await mkdir(join(folder, 'node_modules/@types'));

@@ -227,7 +227,7 @@ async function download(what, attempt) {
     return await attempt();
   } catch (error) {
     const said =
-      /[^\n]*(?:ENOTFOUND|ECONN|ETIMEDOUT|EAI_AGAIN|name or service not known|lookup|Network error|fetch failed)[^\n]*/i.exec(
+      /[^\n]*(?:ENOTFOUND|ECONN|ETIMEDOUT|EAI_AGAIN|name or service not known|failed to lookup|Network error|fetch failed)[^\n]*/i.exec(
         error.message,
       );
     if (!said) throw error;
@@ -245,7 +245,7 @@ export const executables = [
       const folder = await projectWith(workshop, [], { 'required.cjs': await required(workshop) });
       await mkdir(join(folder, 'dist'));
       const args = ['required.cjs', '--targets', `node22-${process.platform}-${process.arch}`, '--output', 'dist/job'];
-      await download('its build of Node.js, from github.com,', () =>
+      await download('its build of Node.js, from github.com or nodejs.org,', () =>
         workshop.node([workshop.tool('@yao-pkg/pkg/lib-es5/bin.js'), ...args], { cwd: folder }),
       );
       await runAlone(workshop, folder, 'job', { executable: true });

@@ -1,6 +1,5 @@
 // Tries the package in runtimes, bundlers, executables, frameworks and test runners, and prints what came of it. `--publish` writes the
 // tables into the documents; names are those of habitats to try, in part: node habitats/run.mjs webpack 'Next'.
-import { release } from 'node:os';
 import { parseArgs } from 'node:util';
 import { publish } from '../bench/node/peers/publish.mjs';
 import { bundlers, executables, runtimes } from './bundlers.mjs';
@@ -40,7 +39,8 @@ const tableOf = (rows) =>
     '| habitat | version | settings | result |',
     '|---|---|---|---|',
     ...rows.map(
-      ({ name, version, settings, result }) => `| ${name} | ${version} | ${settings || 'none'} | ${result} |`,
+      ({ name, version, settings, result }) =>
+        `| ${name} | ${version} | ${settings || (/^not tried/.test(result) ? '–' : 'none')} | ${result} |`,
     ),
   ].join('\n');
 
@@ -52,7 +52,7 @@ try {
     for (const habitat of habitats.filter(isAsked)) rows.push(await tried(workshop, habitat));
     failures += rows.filter(({ result }) => result === 'FAILED').length;
     if (rows.length === 0) continue;
-    const machine = `Tried on ${process.platform} ${process.arch}, kernel ${release()}.`;
+    const machine = `Tried on ${process.platform} ${process.arch}.`;
     if (values.publish && positionals.length === 0) publish(page, mark, `${machine}\n\n${tableOf(rows)}`);
   }
 } finally {
