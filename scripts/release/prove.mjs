@@ -1,6 +1,6 @@
 // Makes a release as the workflow does, but for publishing it, and installs it from a registry of its own: without Rust, without
 // scripts, on this platform and on others. Builds the binary of Linux on this architecture, against an old glibc, unless --binary
-// names one; the other platforms get a text in its place. Needs Linux with glibc, binutils, and Rust for the build.
+// or DUCTAPE_TEST_BINARY names one; the other platforms get a text in its place. Needs Linux with glibc, binutils, and Rust for the build.
 // Usage: node scripts/release/prove.mjs [--binary FILE] [--keep]
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
@@ -69,7 +69,8 @@ async function fetchToolchain() {
 
 /** The binary that a release would have for this platform. */
 async function buildBinary() {
-  if (values.binary !== undefined) return resolve(values.binary);
+  const built = values.binary ?? process.env.DUCTAPE_TEST_BINARY;
+  if (built !== undefined) return resolve(built);
   await fetchToolchain();
   const output = join(work, 'built');
   const args = ['build', '--platform', '--release', '--js', 'native.js', '--dts', 'native.d.ts', '--target', target];
