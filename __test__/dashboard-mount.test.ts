@@ -149,7 +149,7 @@ async function copyPackage(to: string) {
   const { files } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { files: string[] };
   const binaries = (await readdir(root)).filter((name) => name.endsWith('.node'));
   await mkdir(to, { recursive: true });
-  for (const name of ['package.json', ...files.filter((each) => !each.includes('*'))]) {
+  for (const name of ['package.json', ...files.filter((each) => !each.startsWith('!') && !each.includes('*'))]) {
     await cp(join(root, name), join(to, name), { recursive: true });
   }
   for (const name of binaries)
