@@ -209,6 +209,16 @@ describe('the table of faults in docs/guarantees.md', () => {
   });
 });
 
+describe('the table of codes in docs/errors.md', () => {
+  it('has all of them', async () => {
+    const text = await readFile(join(root, 'docs', 'errors.md'), 'utf8');
+    const list = await readFile(join(root, 'src', 'error.rs'), 'utf8');
+    const codes = [...list.matchAll(/=> "([A-Z_]+)"/g)].map(([, code]) => code);
+    expect(codes.length).toBeGreaterThan(15);
+    for (const code of codes) expect(text).toMatch(new RegExp(`^\\|[^|]*\`${code}\``, 'm'));
+  });
+});
+
 describe('the table of other queues in docs/dispatch.md', () => {
   it('says what the messages say', async () => {
     const text = await readFile(join(root, 'docs', 'dispatch.md'), 'utf8');
