@@ -9,6 +9,7 @@ import { describe, expect, it } from 'vitest';
 import { folderWith, freePort, root, shownFile, shownFiles, written } from './support/guides.js';
 import { create, eventually } from './support/instances.js';
 import { node } from './support/processes.js';
+import { sharedStores } from './support/stores.js';
 
 const run = promisify(execFile);
 
@@ -127,11 +128,12 @@ describe('a server with jobs', () => {
 });
 
 describe('functions', () => {
-  it('of Lambda dispatch, and run what is due when a timer calls', async () => {
-    const folder = await folderWith();
-    for (const name of ['api.ts', 'tick.ts']) await written(await shownFile('serverless.md', name), folder);
-    const store = `sqlite:${join(folder, 'jobs.db')}`;
-    const script = `
+  describe.each(sharedStores)('of Lambda, on $kind', ({ unavailable, make }) => {
+    it.skipIf(unavailable)('dispatch, and run what is due when a timer calls', async () => {
+      const folder = await folderWith();
+      const store = await make();
+      for (const name of ['api.ts', 'tick.ts']) await written(await shownFile('serverless.md', name), folder);
+      const script = `
       const api = await import('${pathToFileURL(join(folder, 'api.mjs'))}');
       const { statusCode, body } = await api.handler({ body: '{"order":"A1"}' });
       const tick = await import('${pathToFileURL(join(folder, 'tick.mjs'))}');
@@ -139,19 +141,20 @@ describe('functions', () => {
       const drained = [await tick.handler({}, context), await tick.handler({}, context)];
       console.log('answer', JSON.stringify({ statusCode, ...JSON.parse(body), drained }));
     `;
-    const lambda = node(['--input-type=module', '--eval', script], {
-      env: { DUCTAPE_STORE: store, AWS_LAMBDA_FUNCTION_NAME: 'orders', AWS_EXECUTION_ENV: 'AWS_Lambda_nodejs22.x' },
+      const lambda = node(['--input-type=module', '--eval', script], {
+        env: { DUCTAPE_STORE: store, AWS_LAMBDA_FUNCTION_NAME: 'orders', AWS_EXECUTION_ENV: 'AWS_Lambda_nodejs22.x' },
+      });
+      const { statusCode, job_id, drained } = JSON.parse(await lambda.waitForLine('answer'));
+      expect(await lambda.ended).toMatchObject({ code: 0, signal: null });
+      expect([statusCode, drained]).toEqual([
+        202,
+        [
+          expect.objectContaining({ completed: 1, remaining: 0 }),
+          expect.objectContaining({ completed: 0, remaining: 0 }),
+        ],
+      ]);
+      expect((await create({ store }).jobs.get(job_id)).result).toEqual({ confirmed: 'A1' });
     });
-    const { statusCode, job_id, drained } = JSON.parse(await lambda.waitForLine('answer'));
-    expect(await lambda.ended).toMatchObject({ code: 0, signal: null });
-    expect([statusCode, drained]).toEqual([
-      202,
-      [
-        expect.objectContaining({ completed: 1, remaining: 0 }),
-        expect.objectContaining({ completed: 0, remaining: 0 }),
-      ],
-    ]);
-    expect((await create({ store }).jobs.get(job_id)).result).toEqual({ confirmed: 'A1' });
   });
 
   it('of Vercel run what is due when the timer calls, and nobody else', async () => {

@@ -102,10 +102,11 @@ function next(name, copy, { build = [], dev = [], standalone = false, settings }
     await workshop.node([bin, 'build', ...build], { cwd: folder, env });
     if (await exists(join(folder, 'data'))) throw new Error('the build has opened the store');
     if (standalone) return runsStandalone(workshop, folder, env);
-    for (const mode of ['start', 'dev']) {
+    // By hand: Next leaves signals to the program.
+    for (const [mode, own] of [['start'], ['start', { NEXT_MANUAL_SIG_HANDLE: '1' }], ['dev']]) {
       const port = await freePort();
       const args = [bin, mode, ...(mode === 'dev' ? dev : []), '--hostname', '127.0.0.1', '--port', String(port)];
-      const server = workshop.start(process.execPath, args, { cwd: folder, env });
+      const server = workshop.start(process.execPath, args, { cwd: folder, env: { ...env, ...own } });
       const url = `http://127.0.0.1:${port}`;
       try {
         await confirmsOrder(url, `${mode}-1`);
@@ -120,10 +121,11 @@ function next(name, copy, { build = [], dev = [], standalone = false, settings }
         if (page.status !== 200) throw new Error(`the dashboard answers ${page.status}`);
       } catch (error) {
         throw new Error(`${mode}: ${error.message}\n${(await server.stop('SIGKILL')).output}`, { cause: error });
-      } finally {
-        await server.stop();
       }
-      await until(async () => (await workersOf(store)) === 0);
+      const { signal, output } = await server.stop();
+      if (own && signal !== 'SIGTERM') throw new Error(`the signal did not end it: ${output}`);
+      // `next dev` has a process of its own for the server, which ends a little later.
+      await until(async () => (await processesOf(store)).length === 0, mode === 'dev' ? 120 : 5);
     }
   };
   return { name, uses: copy, settings, attempt };
