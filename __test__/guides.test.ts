@@ -1,6 +1,6 @@
 // The programs of docs/guides are type-checked and run. Those of docs/guides/next.md, nestjs.md and bundlers.md need packages that the
 // clone does not have: habitats build and run them (npm run test:long -- habitats).
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -176,6 +176,20 @@ describe('functions', () => {
     expect(JSON.parse(await vercel.waitForLine('answer'))).toEqual({ refused: 401, completed: 1 });
     expect(await vercel.ended).toMatchObject({ code: 0, signal: null });
     expect((await web.jobs.get(job_id)).status).toBe('completed');
+  });
+});
+
+describe('the unit for systemd', () => {
+  const isThere = spawnSync('systemd-analyze', ['--version']).status === 0;
+  it.skipIf(!isThere)('is one that systemd takes', async () => {
+    const text = await readFile(join(root, 'docs/guides/pm2-systemd.md'), 'utf8');
+    const [, unit = ''] = /^```ini\n(.*?)^```$/ms.exec(text) ?? [];
+    expect(unit).toContain('/usr/bin/node');
+    const file = join(await folderWith(), 'jobs.service');
+    // It looks whether the program is there.
+    await writeFile(file, unit.replace('/usr/bin/node', process.execPath));
+    const { status, stdout, stderr } = spawnSync('systemd-analyze', ['verify', file], { encoding: 'utf8' });
+    expect([status, stdout, stderr]).toEqual([0, '', '']);
   });
 });
 
