@@ -79,6 +79,11 @@ describe('a binary that is missing', () => {
 
   it.each([
     [pretend('linux', 'arm64'), 'linux arm64 (musl)', 'ductape-linux-arm64-musl'],
+    [
+      `${pretend('linux', 'x64')} Object.defineProperty(process, 'report', { value: undefined });`,
+      'linux x64 (glibc)',
+      'ductape-linux-x64-gnu',
+    ],
     [pretend('win32', 'x64'), 'win32 x64', 'ductape-win32-x64-msvc'],
     [pretend('darwin', 'arm64'), 'darwin arm64', 'ductape-darwin-arm64'],
   ])('is that of the platform %#', async (before, platform, name) => {

@@ -99,25 +99,26 @@ function explainMissing() {
 
 function platformName() {
   const { platform, arch } = process;
-  if (platform === 'linux') return `linux-${arch}-${glibcVersion() ? 'gnu' : 'musl'}`;
+  if (platform === 'linux') return `linux-${arch}-${libc() === 'musl' ? 'musl' : 'gnu'}`;
   return platform === 'win32' ? `win32-${arch}-msvc` : `${platform}-${arch}`;
 }
 
 function describePlatform() {
   const { platform, arch } = process;
-  if (platform !== 'linux') return `${platform} ${arch}`;
-  const version = glibcVersion();
-  return `linux ${arch} (${version ? `glibc ${version}` : 'musl'})`;
+  return platform === 'linux' ? `linux ${arch} (${libc()})` : `${platform} ${arch}`;
 }
 
-/** Nothing where the C library is another one. */
-function glibcVersion() {
+/** The C library of this Linux, and of glibc the version, where the runtime tells of it. */
+function libc() {
   const { report } = process;
+  // Not every runtime that loads addons has reports.
+  if (!report?.getReport) return 'glibc';
   const before = report.excludeNetwork;
   // Names of the hosts that the process is connected to are looked up otherwise.
   report.excludeNetwork = true;
   try {
-    return report.getReport().header.glibcVersionRuntime;
+    const version = report.getReport().header.glibcVersionRuntime;
+    return version ? `glibc ${version}` : 'musl';
   } finally {
     report.excludeNetwork = before;
   }
