@@ -43,15 +43,15 @@ const stores = [
 ] as const;
 
 describe.skipIf(process.platform !== 'linux')('a process', () => {
-  const lives = async (store: string, kind: string) => {
+  const lives = async (store: string, kind: string, times = count) => {
     const program = new URL('support/programs/lives.mjs', import.meta.url).pathname;
-    const child = node(['--expose-gc', program, store, kind, String(count)]);
+    const child = node(['--expose-gc', program, store, kind, String(times)]);
     expect(await child.ended).toMatchObject({ code: 0, signal: null });
     expect(child.stderr()).toBe('');
     const told = (word: string) =>
       child.lines.filter((line) => line.startsWith(`${word} `)).map((line) => JSON.parse(line.slice(word.length + 1)));
     const held: Held[] = told('held');
-    expect(held).toHaveLength(count);
+    expect(held).toHaveLength(times);
     if (long !== undefined)
       for (const [n, each] of held.entries()) if (n % 20 === 0) console.log(n, JSON.stringify(each));
     return { held, stats: told('jobs')[0] };
@@ -63,6 +63,11 @@ describe.skipIf(process.platform !== 'linux')('a process', () => {
     expect(growth(held)).toEqual([]);
     // Memory stores end with their instance.
     if (kind !== 'memory') expect(stats).toMatchObject({ total: 43 * count, running: 0 });
+  });
+
+  it('keeps nothing of the definitions of instances that were closed', { timeout }, async () => {
+    const { held } = await lives('memory:', 'definitions', 90);
+    expect(growth(held)).toEqual([]);
   });
 
   it.each(stores)('outlives threads that end while their handlers run, on %s', { timeout }, async (kind, make) => {

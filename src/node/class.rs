@@ -81,9 +81,12 @@ impl Ductape {
         let announcer = Announcer::new(Arc::clone(&queue) as Arc<dyn Listener>);
         let instance = Instance::new(options, logger, announcer, Box::new(opener));
         let instance_runtime = InstanceRuntime::new(instance, queue);
-        let for_hook = Arc::clone(&instance_runtime);
+        // The hook stays until the environment ends; an instance that was closed must not.
+        let for_hook = Arc::downgrade(&instance_runtime);
         env.add_env_cleanup_hook(for_hook, |instance_runtime| {
-            instance_runtime.shut_down(false, false);
+            if let Some(instance_runtime) = instance_runtime.upgrade() {
+                instance_runtime.shut_down(false, false);
+            }
         })?;
         Ok(Self {
             instance_runtime,

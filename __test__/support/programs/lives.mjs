@@ -2,6 +2,7 @@
 // makes one for each), what lives, and how many times it does.
 //
 // - `instances`: dispatches and runs jobs, is closed while some are under way.
+// - `definitions`: has many of them, and is closed.
 // - `threads`: is terminated while handlers run, by the main thread or, every other time, by `process.exit()` in a handler.
 //
 // After each life prints `held` and what the process holds, as JSON; at the end `jobs` and their statistics.
@@ -71,6 +72,17 @@ async function live(store, life) {
   await waiting;
 }
 
+/** An instance with many definitions, as in a program that makes one for each request. */
+async function liveWithDefinitions(store) {
+  const headers = { 'X-Long': 'x'.repeat(10_000) };
+  const apps = Array.from({ length: 60 }, (_, n) => ({
+    tag: `app-${n}`,
+    envs: [{ slug: 'test', base_url: 'https://example.com', headers }],
+    actions: [],
+  }));
+  await make(store, { resources: { products: [{ tag: 'shop', apps }] } }).close();
+}
+
 /** One thread takes what the one before it has left, and ends in the middle of work of its own. */
 async function liveInThread(store, life) {
   const exits = life % 2 === 1;
@@ -105,7 +117,7 @@ async function lives(store, kind, count) {
   // What is closed last would take a memory store with it.
   const keeper = kind === 'threads' ? make(store, { worker: false }) : undefined;
   await keeper?.jobs.getStats();
-  const lifetimes = { instances: live, threads: liveInThread };
+  const lifetimes = { instances: live, definitions: liveWithDefinitions, threads: liveInThread };
   for (let life = 0; life < count; life++) {
     await lifetimes[kind](store, life);
     writeLine('held', JSON.stringify(await held()));

@@ -125,3 +125,22 @@ fn random_texts_without_expressions_are_unchanged() {
     }
     assert!(with_dollar > 5_000);
 }
+
+#[test]
+fn where_expressions_are_marked_all_other_texts_are_unchanged() {
+    let mut random = Random(0x2545_f491_4f6c_dd1d);
+    let limits = Limits::default();
+    for _ in 0..5_000 {
+        // Texts that are expressions elsewhere, and what looks like a literal.
+        let data = random
+            .value(4)
+            .replace("$Sum(1)", "$Secret{API_KEY} $Add(")
+            .replace("\"$\"", "\"$literal\"")
+            .replace("$9", "$Now()");
+        let input = format!("{{\"a\":{data},\"b\":\"$mark$Add(1, 2)\",\"c\":[{data}]}}");
+        let stored = without_marks(&input, "$mark", Unmarked::Literal);
+        assert_eq!(check(&stored, &limits).unwrap().expressions, 1, "{input}");
+        let resolved = resolve(&stored, &scope("UTC"), &limits).unwrap();
+        assert_eq!(resolved, format!("{{\"a\":{data},\"b\":3,\"c\":[{data}]}}"));
+    }
+}
