@@ -1,6 +1,7 @@
 //! Inputs and parts of inputs that come back unchanged.
 
 use super::*;
+use crate::expr::{Unmarked, without_marks};
 use std::borrow::Cow;
 
 #[test]
