@@ -211,6 +211,29 @@ describe('the table of faults in docs/guarantees.md', () => {
   });
 });
 
+describe('the tables of the reference', () => {
+  it.each([
+    ['DuctapeOptions', 'types/options.d.ts', 'docs/options.md'],
+    ['WorkerOptions', 'types/options.d.ts', 'docs/options.md'],
+    ['RetentionOptions', 'types/options.d.ts', 'docs/options.md'],
+    ['IJobOptions', 'types/dispatches.d.ts', 'docs/dispatch.md'],
+    ['IRetryConfig', 'types/dispatches.d.ts', 'docs/dispatch.md'],
+    ['IDispatchSchedule', 'types/schedules.d.ts', 'docs/schedules.md'],
+    ['IScheduleOptions', 'types/schedules.d.ts', 'docs/schedules.md'],
+    ['JobContext', 'types/handlers.d.ts', 'docs/handlers.md'],
+    ['HandlerOptions', 'types/handlers.d.ts', 'docs/handlers.md'],
+    ['Jobs', 'types/jobs.d.ts', 'docs/jobs.md'],
+  ])('have all members of %s', async (name, types, document) => {
+    const declared = await readFile(join(root, types), 'utf8');
+    const body = new RegExp(`^export interface ${name}\\b[^{]*\\{\\n(.*?)^\\}`, 'ms').exec(declared)?.[1] ?? '';
+    const members = [...body.matchAll(/^ {2}(?:readonly )?(\w+)[?:(<]/gm)].map(([, member]) => member);
+    expect(members.length).toBeGreaterThan(1);
+    const text = (await readFile(join(root, document), 'utf8')).replace(/^```.*?^```$/gms, '');
+    const named = new Set([...text.matchAll(/`([^`\n]+)`/g)].flatMap(([, code = '']) => code.match(/\w+/g) ?? []));
+    expect(members.filter((member = '') => !named.has(member))).toEqual([]);
+  });
+});
+
 describe('the table of codes in docs/errors.md', () => {
   it('has all of them', async () => {
     const text = await readFile(join(root, 'docs', 'errors.md'), 'utf8');
