@@ -65,6 +65,16 @@ describe('links in the documents', () => {
   it.each(pages)('lead somewhere: %s', (page) => {
     expect(deadLinks(page)).toEqual([]);
   });
+
+  it('reach every page of docs/ from its index', () => {
+    const index = texts.get(join('docs', 'README.md')) ?? '';
+    const guides = join('docs', 'guides');
+    const missing = pages
+      .filter((page) => [guides, dirname(guides)].includes(dirname(page)) && page !== join('docs', 'README.md'))
+      .map((page) => relative('docs', page).replaceAll('\\', '/'))
+      .filter((page) => !index.includes(`](${page}`));
+    expect(missing).toEqual([]);
+  });
 });
 
 describe('pages that code and messages name', () => {
@@ -73,7 +83,9 @@ describe('pages that code and messages name', () => {
       ...(await filesBelow('.', /^index\.(js|mjs|d\.ts)$/)),
       ...(
         await Promise.all(
-          ['lib', 'src', 'examples', 'bench', 'scripts', 'faults'].map((each) => filesBelow(each, /\.(js|mjs|rs)$/)),
+          ['lib', 'types', 'src', 'examples', 'bench', 'scripts', 'faults', 'habitats'].map((each) =>
+            filesBelow(each, /\.(js|mjs|rs|d\.ts)$/),
+          ),
         )
       ).flat(),
     ];
