@@ -8,7 +8,7 @@ export const sameByDefault: typeof Ductape.Ductape = Ductape.default;
 export const either: Ductape = named;
 export const moved: Promise<Ductape.IMoveResult> = Ductape.move({ from: 'sqlite:a.db', to: 'sqlite:b.db' });
 export const error: Error = new DuctapeError('CLOSED', 'closed');
-export const code: Ductape.ErrorCode = new DuctapeError('CLOSED', 'closed').code;
+export const code: Ductape.ErrorCode | (string & {}) = new DuctapeError('CLOSED', 'closed').code;
 export const marked: string = literal('$Now()');
 export const resources: Ductape.Resources = defineResources({});
 
