@@ -153,7 +153,7 @@ describe('options that are inherited', () => {
 
 it('members that are undefined count as absent', async () => {
   const none = undefined;
-  const ductape = create({ timezone: none, worker: { concurrency: none }, retention: none, expressions: none });
+  const ductape = create({ timezone: none, worker: { concurrency: none }, retention: none });
   ductape.features.define('report', ({ step }) => step('a', () => 'done', { retries: none }), { timeout: none });
   const { job_id, status } = await ductape.features.dispatch({
     ...job('report'),
@@ -167,7 +167,7 @@ it('members that are undefined count as absent', async () => {
       tags: none,
       cache: none,
     },
-    ...{ session: none, unique: none, concurrency: none, onConflict: none, expressions: none, options: none },
+    ...{ session: none, unique: none, concurrency: none, onConflict: none, options: none },
     schedule: { cron: none, every: none, start_at: none, at: none, delay: none, tz: none, dst: none, except: none },
     retryConfig: { initialDelay: none, jitter: none, retryableErrors: none },
   });

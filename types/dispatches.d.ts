@@ -63,7 +63,7 @@ export interface IJobOptions {
    * does the same for a part of it. Without it, all texts may hold some but the names of files (`fileName`, `path`, `prefix`,
    * `mimeType`, cursors, and those in `file`) of storage jobs; `true`: those too.
    */
-  expressions?: boolean | undefined;
+  expressions?: boolean;
   /** Session on whose behalf the job runs: its tag and its signed token, or both as `'tag:token'`. */
   session?: { tag: string; token: string } | string | undefined;
   /**

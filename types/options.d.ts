@@ -143,7 +143,7 @@ export interface DuctapeOptions {
    * `expressions: true`. Default `'everywhere'`: all texts with a `$` may be, but for literals. An object also says how much
    * the expressions of one input may cost.
    */
-  expressions?: 'marked' | 'everywhere' | ExpressionOptions | undefined;
+  expressions?: 'marked' | 'everywhere' | ExpressionOptions;
   /** Where HTTP requests may go: those of actions, of notifications and of webhooks. Default: anywhere. */
   outbound?: OutboundOptions | undefined;
   /**
@@ -174,7 +174,7 @@ export interface OutboundOptions {
 /** Which texts are expressions, and bounds of those of one input. */
 export interface ExpressionOptions extends ExpressionLimits {
   /** Default `'everywhere'`. */
-  mode?: 'marked' | 'everywhere' | undefined;
+  mode?: 'marked' | 'everywhere';
 }
 
 /** Bounds of the expressions of one input. */

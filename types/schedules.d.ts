@@ -70,7 +70,7 @@ export interface IScheduleOptions {
 
 /**
  * `T` whose optional members may also be undefined, which counts as absent: `exactOptionalPropertyTypes` tells the two apart. Options and
- * filters take it where what is meant by mistake does no harm; those of changes of many jobs, of keys and of access do not.
+ * filters take it where what is meant by mistake does no harm; those of changes of many jobs, of keys, access and expressions do not.
  */
 export type Undefinable<T> = {
   [Name in keyof T]: Record<never, never> extends Pick<T, Name> ? T[Name] | undefined : T[Name];
