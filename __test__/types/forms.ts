@@ -1,6 +1,6 @@
 // Forms that values may have beyond those of the documented interfaces: lists that are readonly, interfaces, dates, codes, loggers.
 import { defineResources, Ductape, DuctapeError } from 'ductape';
-import type { IRunError, Resources } from 'ductape';
+import type { IFeatureDispatchInput, IRunError, Resources } from 'ductape';
 
 /** Unlike a type alias, an interface is no `Record<string, unknown>`. */
 interface Order {
@@ -36,6 +36,14 @@ export async function interfaces(ductape: Ductape, order: Order): Promise<void> 
   const { id }: Order = await ductape.jobs.wait<Order>('a');
   await ductape.caches.get<Order>({ tag: 'orders', key: id });
 }
+
+/** A documented input takes a copy of it. */
+export const documented = (order: Order): IFeatureDispatchInput => ({
+  env: 'prd',
+  product: 'shop',
+  tag: 'order',
+  input: { ...order },
+});
 
 export async function readonlyLists(ductape: Ductape): Promise<void> {
   const options = {
