@@ -1,4 +1,5 @@
 // What a handler can do with the members of its job: copy them, take them out, reach them through a proxy.
+import { inspect } from 'node:util';
 import { expect, it, onTestFinished } from 'vitest';
 import type { JobContext } from './support/ductape.js';
 import { create, deferred, job, nextTurn, rejection } from './support/instances.js';
@@ -58,6 +59,18 @@ it('a copy of a job is complete, and has no signal made for it that nobody reads
   const [own, copied] = await names.promise;
   expect(copied).toEqual(own);
   expect(own).toEqual(expect.arrayContaining(['log', 'progress', 'signal', 'snooze', 'step', 'input', 'id']));
+});
+
+it('a job is shown as its data, and the names of what can be done', async () => {
+  const ductape = create();
+  const shown = deferred<[string, string]>();
+  ductape.features.define('report', (given) => shown.resolve([inspect(given), JSON.stringify(given)]));
+  await ductape.features.dispatch(job('report', { input: { a: 1 } }));
+  const [text, json] = await shown.promise;
+  expect(text).toMatch(/input: \{ a: 1 \}/);
+  expect(text).toMatch(/log: \[Function/);
+  expect(text).not.toMatch(/Circular|bridge/i);
+  expect(JSON.parse(json)).toMatchObject({ tag: 'report', input: { a: 1 }, attempt: 1 });
 });
 
 it('a member says what is wrong when it is taken out, too', async () => {

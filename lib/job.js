@@ -36,7 +36,7 @@ class Attempt {
   #steps;
 
   /** What the handler is given: the object that came from Rust, which nobody else has; to copy it would cost more than the rest. */
-  job;
+  #job;
 
   constructor(fields, key, bridge) {
     this.#bridge = bridge;
@@ -46,7 +46,7 @@ class Attempt {
       this.#claim = fields.claim;
       delete fields.claim;
     }
-    this.job = fields;
+    this.#job = fields;
     // Functions without `this`, so that they can be taken out of the object.
     fields.progress = (value) => this.#note(NOTE.PROGRESS, stringify(value, 'progress'));
     fields.log = (message) => this.#note(NOTE.LOG, JSON.stringify(String(message)));
@@ -71,6 +71,10 @@ class Attempt {
     return this.#controller !== undefined;
   }
 
+  get job() {
+    return this.#job;
+  }
+
   /** ms until the run is due again, if the handler said so. */
   get snoozed() {
     return this.#snooze;
@@ -83,8 +87,8 @@ class Attempt {
 
   /** The steps that matter for its end: those that it has begun, and those that earlier attempts may have finished. */
   stepsAtEnd(failure) {
-    const mayHaveSteps = failure !== undefined || this.job.attempt > 1;
-    return this.job.part === undefined && mayHaveSteps ? this.#openSteps() : this.#steps;
+    const mayHaveSteps = failure !== undefined || this.#job.attempt > 1;
+    return this.#job.part === undefined && mayHaveSteps ? this.#openSteps() : this.#steps;
   }
 
   #note(kind, value) {
@@ -99,7 +103,7 @@ class Attempt {
 
   /** Created lazily: most attempts have no steps. */
   #openSteps() {
-    this.#steps ??= new Steps(this.job, this.#bridge.steps(this.#key, this.#claim, this.job.part));
+    this.#steps ??= new Steps(this.#job, this.#bridge.steps(this.#key, this.#claim, this.#job.part));
     return this.#steps;
   }
 }

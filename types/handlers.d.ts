@@ -91,7 +91,8 @@ export type JobNamespaceName =
  * One attempt of one run, as its handler sees it. In a handler the fields of the target (`app` and `event` for an
  * action) stand here too.
  *
- * All members are the object's own: `{ ...job }` has them too, and functions that are taken out of it (`const { log } = job`) work.
+ * All members are the object's own: `{ ...job }` has them too, and functions that are taken out of it (`const { log } = job`) work. A
+ * worker thread takes no functions: hand it `input`, and of the others what it needs.
  *
  * @typeParam Input shape of `input`; it is declared, not checked.
  */
