@@ -1,7 +1,7 @@
 'use strict';
 // The public classes. What they do is in `lib/`, and all else in Rust, behind the native class `Ductape`.
 
-const { DuctapeError, refuse } = require('./lib/errors.js');
+const { DuctapeError } = require('./lib/errors.js');
 const { expr, literal } = require('./lib/marks.js');
 const { prototypeNamespaces } = require('./lib/method-names.js');
 require('./lib/timers.js');
@@ -56,8 +56,8 @@ class Ductape {
   };
 
   constructor(options = {}) {
-    if (options === null || typeof options !== 'object') {
-      const got = options === null ? 'null' : typeof options;
+    if (options === null || typeof options !== 'object' || Array.isArray(options)) {
+      const got = options === null ? 'null' : Array.isArray(options) ? 'a list' : typeof options;
       throw new DuctapeError('VALIDATION_ERROR', `options: must be an object, got ${got}`);
     }
     const { Bridge, caches, clock, jobs, loadNative, namespaces, resources, sessions, version } = loadParts();
@@ -74,12 +74,12 @@ class Ductape {
     for (const name of METHODS) define(this, name, this[name].bind(this));
   }
 
-  async start(options = {}) {
-    if (options === null) refuse('options', 'must be an object, got null');
+  async start(options) {
     await this.#bridge.call('start', { options });
-    this.#worker.timeout = options.timeout;
+    if (options?.timeout !== undefined) this.#worker.timeout = options.timeout;
     this.#bridge.hold(true);
-    if (options.signals !== false && !this.#closed) parts.stopOnSignal(this.#worker);
+    if (options?.signals === false) parts.forgetOnSignal(this.#worker);
+    else if (!this.#closed) parts.stopOnSignal(this.#worker);
   }
 
   drain(options) {
@@ -114,8 +114,8 @@ class Ductape {
   }
 
   close(options) {
-    // While it closes, another timeout takes the place of the first.
-    if (this.#closed && options?.timeout !== undefined && !this.#bridge.ended) {
+    // While it closes, other options take the place of the first.
+    if (this.#closed && options !== undefined && !this.#bridge.ended) {
       return this.#bridge.call('close', { options }).then(() => this.#closed);
     }
     this.#closed ??= this.#close(options);

@@ -1,4 +1,5 @@
 // The end of a process: as soon as it has nothing to wait for, and not before.
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { create, eventually, job, stopwatch, temporaryStore } from './support/instances.js';
 import { node, type Program, script } from './support/processes.js';
@@ -227,6 +228,60 @@ describe('a signal', () => {
     // Less than the 10 s of a signal without it.
     expect(passed()).toBeLessThan(9_000);
     expect(await ductape.jobs.get(job_id)).toMatchObject({ status: 'queued', retry_count: 0 });
+  });
+
+  it('leaves no listener behind when the program has handled the signal, and listens again', async () => {
+    const store = await temporaryStore();
+    const child = script(
+      `import Ductape from 'ductape';
+       const make = () => new Ductape({ store: process.argv[1], product: 'shop', env: 'test' });
+       const counts = () => console.log(['SIGTERM', 'SIGINT'].map((signal) => process.listenerCount(signal)).join());
+       const first = make();
+       await first.start();
+       process.once('SIGTERM', () => {});
+       process.emit('SIGTERM', 'SIGTERM');
+       await first.close();
+       counts();
+       await make().start();
+       counts();
+       console.log('up');`,
+      [store],
+    );
+    await child.waitForLine('up');
+    expect(child.lines).toEqual(['0,0', '1,1', 'up']);
+    child.process.kill('SIGTERM');
+    expect(await child.ended).toMatchObject({ code: null, signal: 'SIGTERM' });
+  });
+
+  it('ends a process with two copies of the package when both are done', async () => {
+    const store = await temporaryStore();
+    const child = script(
+      `import { createRequire } from 'node:module';
+       const require = createRequire(import.meta.url);
+       const work = async (Ductape, name, ms) => {
+         const ductape = new Ductape({ store: process.argv[1], product: 'shop', env: 'test' });
+         ductape.features.define(name, async () => {
+           console.log('started', name);
+           await new Promise((resolve) => setTimeout(resolve, ms));
+           console.log('finished', name);
+         });
+         await ductape.start();
+         await ductape.features.dispatch({ tag: name, input: {} });
+       };
+       const first = require(process.argv[2]);
+       // The binary is one in both.
+       for (const file of Object.keys(require.cache)) if (!file.endsWith('.node') && !file.endsWith('native.js')) delete require.cache[file];
+       const second = require(process.argv[2]);
+       if (first === second) throw new Error('one copy');
+       await work(first, 'short', 200);
+       await work(second, 'long', 900);`,
+      [store, join(import.meta.dirname, '../index.js')],
+    );
+    await Promise.all([child.waitForLine('started long'), child.waitForLine('started short')]);
+    child.process.kill('SIGTERM');
+    expect(await child.ended).toMatchObject({ code: null, signal: 'SIGTERM' });
+    expect(child.lines).toContain('finished short');
+    expect(child.lines).toContain('finished long');
   });
 
   it('lets the handlers of all instances finish', async () => {

@@ -103,6 +103,48 @@ describe('close', () => {
     await ductape.features.dispatch(job('report'));
   });
 
+  it('takes other options while it closes', async () => {
+    const ductape = create();
+    const started = deferred();
+    const finish = deferred();
+    ductape.features.define('report', () => {
+      started.resolve();
+      return finish.promise;
+    });
+    await ductape.features.dispatch(job('report'));
+    await started.promise;
+    const closing = ductape.close();
+    await ductape.features.dispatch(job('report'));
+    expect((await rejection(ductape.close({ dispach: false } as object))).code).toBe('VALIDATION_ERROR');
+    const again = ductape.close({ dispatch: false });
+    await eventually(async () => {
+      expect((await rejection(ductape.features.dispatch(job('report')))).code).toBe('CLOSED');
+    });
+    finish.resolve();
+    await Promise.all([closing, again]);
+  });
+
+  it('refuses null and functions where options belong', async () => {
+    const ductape = create();
+    for (const wrong of [null, () => {}] as never[]) {
+      for (const call of [
+        () => ductape.start(wrong),
+        () => ductape.close(wrong),
+        () => ductape.drain(wrong),
+        () => ductape.health(wrong),
+        () => ductape.metrics(wrong),
+        () => ductape.jobs.list(wrong),
+        () => ductape.jobs.getStats(wrong),
+        () => ductape.features.define('report', () => {}, wrong),
+      ]) {
+        expect((await rejection(Promise.resolve().then(call))).message).toMatch(
+          /must be an object, got (null|a function)/,
+        );
+      }
+    }
+    expect((await rejection(() => new Ductape([] as never))).message).toBe('options: must be an object, got a list');
+  });
+
   it('starts no new runs while closing', async () => {
     const store = await temporaryStore();
     const ductape = create({ store, worker: { concurrency: 1 } });

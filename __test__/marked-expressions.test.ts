@@ -1,4 +1,6 @@
 // `expressions: 'marked'`: no text of an input is an expression unless the program says so.
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { describe, expect, it } from 'vitest';
 import { expr, literal } from '../index.js';
 import { Ductape } from './support/ductape.js';
@@ -105,6 +107,81 @@ describe('where expressions are marked', () => {
     }
     // In a text it would not be one.
     expect((await rejection(() => `${expr('$Now()')}!`)).message).toMatch(/cannot be put into a text/);
+  });
+
+  it('nobody sees what marks an expression', async () => {
+    const ductape = create({ expressions: 'marked' });
+    const marks = [expr('one'), literal('one')];
+    const seen: string[] = [];
+    const told = async (call: () => unknown) => {
+      const { code, message, details } = await rejection(Promise.resolve().then(call));
+      expect(code).toBe('VALIDATION_ERROR');
+      seen.push(message, JSON.stringify(details));
+    };
+    for (const mark of marks) {
+      for (const more of [
+        { tags: [mark] },
+        { job_id: mark },
+        { tag: mark },
+        { unique: { key: mark } },
+        { schedule: { cron: mark } },
+        { schedule: { start_at: mark } },
+        { schedule: mark },
+        { retries: mark },
+        { x: mark },
+      ]) {
+        await told(() => ductape.features.dispatch({ ...job('echo'), ...more } as never));
+        await told(() => ductape.features.dispatchMany([{ ...job('echo'), ...more }] as never));
+        await told(() => ductape.features.statement({ ...job('echo'), ...more } as never));
+      }
+      await told(() => ductape.features.dispatch(mark as never));
+      await told(() => ductape.features.dispatchMany(mark as never));
+      await told(() =>
+        ductape.features.dispatch({ ...job('echo'), input: mark === marks[0] ? mark : literal([1]) } as never),
+      );
+    }
+    await told(() => ductape.features.dispatch(literal(job('echo')) as never));
+    // A part of an input that is JSON of the program's own, in a text.
+    const nested = { toJSON: () => JSON.stringify([expr('$Now()'), literal(1)]) };
+    const stored = await given({ nested, '': expr('$Now()') });
+    seen.push(JSON.stringify(stored));
+    for (const text of seen) expect(text).not.toMatch(/[0-9a-f]{32}/);
+    expect(stored.got).toMatchObject({ '': expect.any(Number) });
+  });
+
+  it('expressions and literals of another copy of the package are known, and those behind a proxy', async () => {
+    const file = createRequire(import.meta.url).resolve('../lib/marks.js');
+    const copy = { exports: {} as { expr: typeof expr; literal: typeof literal } };
+    const load = new Function('require', 'module', await readFile(file, 'utf8'));
+    load(createRequire(file), copy);
+    const other = copy.exports;
+    expect(other.expr).not.toBe(expr);
+    const { got } = await given({
+      a: other.expr('$Add(1, 2)'),
+      b: other.literal('$Add('),
+      c: new Proxy(expr('$Add(1, 2)') as object, {}),
+    });
+    expect(got).toEqual({ a: 3, b: '$Add(', c: 3 });
+  });
+
+  it('a job says whether its input can be dispatched again as it is', async () => {
+    const ductape = create({ expressions: 'marked', worker: false });
+    for (const input of [{ a: '$5 off' }, { a: '$5 off', b: expr('$Add(1, 2)') }, { a: 1 }]) {
+      const { job_id } = await ductape.features.dispatch(job('echo', { input }));
+      const first = await ductape.jobs.get(job_id);
+      const again = await ductape.features.dispatch({
+        ...job('echo', { input: first.input as object }),
+        expressions: first.expressions ?? true,
+      });
+      const second = await ductape.jobs.get(again.job_id);
+      expect([second.input, second.expressions]).toEqual([first.input, first.expressions]);
+    }
+  });
+
+  it('an input is as long as it was written', async () => {
+    const ductape = create({ expressions: 'marked', maxInputBytes: 10_000 });
+    const input = { a: Array.from({ length: 1_500 }, () => '$5'), b: expr('$Add(1, 2)') };
+    await ductape.features.dispatch(job('echo', { input }));
   });
 
   it('secrets are found in expressions alone', async () => {

@@ -63,6 +63,17 @@ describe('an option of another queue', () => {
     expect(await told(make({ worker: { lockDuration: 5 } }), 'options.worker.lockDuration')).toContain('counterpart');
   });
 
+  it('is explained where it is an argument of its own', async () => {
+    const ductape = create();
+    const { dispatch, dispatchMany } = ductape.features as unknown as Record<string, (...all: unknown[]) => unknown>;
+    expect(await told(() => dispatch?.(job('report'), { delay: 5 }), 'options')).toContain('dispatch({ tag, input');
+    expect(await told(() => dispatchMany?.([job('report')], { delay: 5 }), 'options')).toContain('dispatchMany([{ tag');
+    expect(await told(() => dispatch?.('report', { to: 'Ann' }), 'options')).toContain('the only argument');
+    expect(await told(() => dispatch?.('report'), '')).toContain('a job is one object');
+    // Functions of lists give an index.
+    expect(await Promise.all([job('report')].map(dispatch as never))).toHaveLength(1);
+  });
+
   it('is not taken for a misspelt one, nor the other way round', async () => {
     const ductape = create();
     const dispatch = (more: object) => () => ductape.features.dispatch({ ...job('report'), ...more });

@@ -65,6 +65,7 @@ describe('the packed package', () => {
       'index.js',
       'index.mjs',
       'lib',
+      'lib/arguments.js',
       'lib/attempts.js',
       'lib/batches.js',
       'lib/bridge.js',

@@ -2,6 +2,7 @@
 // The traffic of one instance with its native side: calls, promises, messages.
 
 const { Attempts } = require('./attempts.js');
+const { refuseMore, refuseNoOptions } = require('./arguments.js');
 const { AnswerBatch, DispatchBatch } = require('./batches.js');
 const { CallContext } = require('./call-context.js');
 const { dispatches, isObserved } = require('./channels.js');
@@ -161,7 +162,9 @@ class Bridge {
     return this.#native.now();
   }
 
-  dispatch(namespace, input, many) {
+  /** `more`: an argument too many. Functions of lists, such as `map`, give an index there. */
+  dispatch(namespace, input, many, more) {
+    if ((typeof more === 'object' && more !== null) || typeof more === 'function') return refuseMore(many);
     if (!isObserved(dispatches)) return this.#dispatch(namespace, input, many);
     return dispatches.tracePromise(() => this.#dispatch(namespace, input, many), { namespace, input, many });
   }
@@ -235,6 +238,7 @@ class Bridge {
     return promiseFor(this.call, (resolve, reject) => {
       this.#refuseIfEnded();
       const [names, args] = [Object.keys(named), Object.values(named)];
+      for (const [at, name] of names.entries()) refuseNoOptions(name, args[at]);
       const write = () =>
         stringify(
           reported('arguments', () => args.map(readArgument)),
@@ -262,6 +266,7 @@ class Bridge {
       refuse('handler', `must be a function, got ${handler === null ? 'null' : typeof handler}`);
     }
     const read = readTarget(target);
+    refuseNoOptions('options', options);
     const number = ++this.#lastHandler;
     this.#handlers.set(number, { handler, context: new CallContext() });
     let id;

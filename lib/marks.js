@@ -4,8 +4,14 @@
 const { inspect } = require('node:util');
 const { DuctapeError, refuse } = require('./errors.js');
 
-/** What the JSON that is being written has before expressions; `undefined`: nothing. */
-let mark;
+/**
+ * What the JSON that is being written has before expressions; `undefined`: nothing. Copies of the package share it, so that each
+ * knows the expressions and literals of the others.
+ */
+const SHARED = Symbol.for('ductape.marks');
+globalThis[SHARED] ??= { mark: undefined };
+const writing = globalThis[SHARED];
+const TEXT = Symbol('text');
 
 /**
  * Calls `write`, in whose JSON expressions and literals begin with `given`: text that nobody knows, so that data which looks
@@ -13,12 +19,12 @@ let mark;
  */
 function withMark(given, write) {
   // Getters of the program's may dispatch in their turn, with another instance.
-  const outer = mark;
-  mark = given;
+  const outer = writing.mark;
+  writing.mark = given;
   try {
     return write();
   } finally {
-    mark = outer;
+    writing.mark = outer;
   }
 }
 
@@ -28,19 +34,18 @@ class Literal {
   }
 
   toJSON() {
-    return mark === undefined ? this : { [mark]: this.$literal };
+    return writing.mark === undefined ? this : { [writing.mark]: this.$literal };
   }
 }
 
 class Expression {
-  #text;
-
+  /** Not a private member: that would be out of reach of a proxy. */
   constructor(text) {
-    this.#text = text;
+    Object.defineProperty(this, TEXT, { value: text });
   }
 
   toJSON() {
-    return mark === undefined ? this.#text : mark + this.#text;
+    return writing.mark === undefined ? this[TEXT] : writing.mark + this[TEXT];
   }
 
   [Symbol.toPrimitive]() {
@@ -50,7 +55,7 @@ class Expression {
   }
 
   [inspect.custom](_depth, options) {
-    return `expr(${inspect(this.#text, options)})`;
+    return `expr(${inspect(this[TEXT], options)})`;
   }
 }
 

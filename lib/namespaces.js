@@ -22,8 +22,8 @@ const NAMESPACES = [
 ];
 
 const namespace = (bridge, name) => ({
-  dispatch: (input) => bridge.dispatch(name, input, false),
-  dispatchMany: (inputs) => bridge.dispatch(name, inputs, true),
+  dispatch: (input, more) => bridge.dispatch(name, input, false, more),
+  dispatchMany: (inputs, more) => bridge.dispatch(name, inputs, true, more),
   statement: (input) => bridge.statement(name, input),
   handle: (target, handler, options) => bridge.handle(name, target, handler, options),
 });

@@ -5,16 +5,24 @@ const { constants } = require('node:os');
 
 const SIGNALS = ['SIGTERM', 'SIGINT'];
 
+/** What all copies of the package in this process know: their listeners, and the ends that are under way. */
+const SHARED = Symbol.for('ductape.signals');
+process[SHARED] ??= { listeners: new Set(), ending: new Set() };
+const { listeners, ending } = process[SHARED];
+
 /** Instances that a signal stops: `{ stopWork, close }`. */
 const workers = new Set();
 let stopping = false;
+
+/** Whether nobody but this package listens. */
+const isAlone = (signal) => process.listeners(signal).every((listener) => listeners.has(listener));
 
 /**
  * Stops the work of the instances. Without another listener it then closes them and ends the process, and a further signal
  * ends it at once; else the end is for that listener: until then dispatches are taken.
  */
 function onSignal(signal) {
-  const alone = process.listenerCount(signal) === 1;
+  const alone = isAlone(signal);
   if (stopping) {
     if (alone) endProcess(signal);
     return;
@@ -24,10 +32,16 @@ function onSignal(signal) {
     await worker.stopWork();
     if (alone) await worker.close();
   });
-  Promise.allSettled(ended).then(() => {
-    if (alone) endProcess(signal);
+  const end = Promise.allSettled(ended);
+  ending.add(end);
+  end.then(() => {
+    ending.delete(end);
+    // Another copy of the package may not be done.
+    if (alone && ending.size === 0) endProcess(signal);
   });
 }
+
+listeners.add(onSignal);
 
 function endProcess(signal) {
   ignoreSignals();
@@ -47,8 +61,8 @@ function stopOnSignal(worker) {
 }
 
 function forgetOnSignal(worker) {
-  workers.delete(worker);
-  if (workers.size > 0 || stopping) return;
+  if (!workers.delete(worker) || workers.size > 0) return;
+  stopping = false;
   ignoreSignals();
 }
 

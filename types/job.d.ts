@@ -99,7 +99,10 @@ export interface IJob {
   /** Last value that the handler reported. */
   progress?: unknown;
   cancel_reason?: string;
+  /** As it was stored. It can be dispatched again with `expressions: job.expressions ?? true`. */
   input: unknown;
+  /** `false`: no text of the input is an expression, whatever it looks like. */
+  expressions?: false;
   /** Result of the last completed run. */
   result?: unknown;
   created_at: number;

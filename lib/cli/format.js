@@ -100,12 +100,16 @@ const jobColumns = (out) => [
   { name: 'ERROR', of: (job) => job.last_error, canCut: true, style: () => 'red' },
 ];
 
+/** Code and message of an error. Errors of Node.js say their code themselves. */
+const errorText = ({ code, message }) => (message.startsWith(`${code}: `) ? message : `${code}: ${message}`);
+
 module.exports = {
   STATUS_STYLES,
   bytesText,
   countText,
   distanceText,
   durationText,
+  errorText,
   jobColumns,
   jobsText,
   scheduleText,

@@ -2,7 +2,15 @@
 // `get`: all about one job.
 
 const { escaped } = require('../text.js');
-const { distanceText, durationText, STATUS_STYLES, scheduleText, targetText, timeText } = require('./format.js');
+const {
+  distanceText,
+  durationText,
+  errorText,
+  STATUS_STYLES,
+  scheduleText,
+  targetText,
+  timeText,
+} = require('./format.js');
 const { withStore } = require('./store.js');
 const { printPairs, printTable } = require('./table.js');
 const { integer } = require('./values.js');
@@ -34,7 +42,7 @@ function jobPairs(job, out, now) {
     ['priority', job.priority === 0 ? undefined : String(job.priority)],
     ['tags', escaped(job.tags.join(', '))],
     ['cancelled for', job.cancel_reason && escaped(job.cancel_reason)],
-    ['error', job.error && out.paint('red', escaped(`${job.error.code}: ${job.error.message}`))],
+    ['error', job.error && out.paint('red', escaped(errorText(job.error)))],
     ['progress', jsonText(job.progress)],
     ['input', jsonText(job.input)],
     ['result', jsonText(job.result)],
@@ -49,7 +57,7 @@ const attemptColumns = (out) => [
   { name: 'TOOK', of: (each) => durationText(each.duration_ms), isNumber: true },
   {
     name: 'ERROR',
-    of: (each) => each.error && `${each.error.code}: ${each.error.message}`,
+    of: (each) => each.error && errorText(each.error),
     canCut: true,
     style: () => 'red',
   },

@@ -3,7 +3,7 @@
 
 const { setTimeout: sleep } = require('node:timers/promises');
 const { EXIT } = require('./exit-codes.js');
-const { countText, durationText, targetText, timeText } = require('./format.js');
+const { countText, durationText, errorText, targetText, timeText } = require('./format.js');
 const { NAMESPACES } = require('./names.js');
 const { processColumns } = require('./processes.js');
 const { takeSample } = require('./samples.js');
@@ -34,8 +34,7 @@ const failureColumns = (out) => [
   {
     name: 'ERROR',
     of: (each) =>
-      each.error &&
-      `${each.in_a_row > 1 ? `${countText(each.in_a_row)} in a row, ` : ''}${each.error.code}: ${each.error.message}`,
+      each.error && `${each.in_a_row > 1 ? `${countText(each.in_a_row)} in a row, ` : ''}${errorText(each.error)}`,
     canCut: true,
     style: () => 'red',
   },

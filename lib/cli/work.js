@@ -4,7 +4,7 @@
 const { escaped } = require('../text.js');
 const { EXIT } = require('./exit-codes.js');
 const { UsageError } = require('./failure.js');
-const { targetText, timeText } = require('./format.js');
+const { errorText, targetText, timeText } = require('./format.js');
 const { readHandlersFile } = require('./handlers-file.js');
 const { DEFAULT_HOST, serveMetrics } = require('./metrics-server.js');
 const { NAMESPACES } = require('./names.js');
@@ -35,7 +35,7 @@ function tellEvents(jobs, out) {
         return;
       }
       const { job, timestamp } = event;
-      const error = job.error ? `${job.error.code}: ${job.error.message}` : '';
+      const error = job.error ? errorText(job.error) : '';
       const cells = [
         out.paint('dim', timeText(timestamp, out)),
         out.paint(STYLES[name], name),

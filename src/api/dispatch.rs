@@ -187,7 +187,8 @@ impl<'a> DispatchReader<'a> {
     /// `VALIDATION_ERROR`, `INVALID_SCHEDULE`, `INVALID_CRON` or `INVALID_TIMEZONE`, with every problem in its details.
     pub fn read(&mut self, namespace: Namespace, text: &'a str) -> Result<Dispatch> {
         let (defaults, now) = (self.defaults, self.now);
-        let mut fields = Fields::read(text, "")?;
+        let mut fields = Fields::read(text, "").map_err(one_object)?;
+        expressions::refuse_elsewhere(&mut fields, text, defaults)?;
         fields.take_aliases(aliases(namespace));
         refuse_unknown_fields(&mut fields, namespace);
         let route = self.route(&mut fields, namespace);
@@ -251,6 +252,15 @@ impl<'a> DispatchReader<'a> {
         self.last = Some((named, Arc::clone(&route)));
         Some(route)
     }
+}
+
+/// That a dispatch is one object is new to who comes from a queue whose jobs have a name and data.
+fn one_object(problem: Problem) -> Problem {
+    let message = format!(
+        "{}; a job is one object, as in dispatch({{ tag, input, retries }})",
+        problem.message
+    );
+    Problem { message, ..problem }
 }
 
 fn read_route(fields: &mut Fields<'_>, namespace: Namespace, defaults: &Defaults) -> Option<Route> {
@@ -337,7 +347,7 @@ fn read_input<'a>(fields: &mut Fields<'a>, namespace: Namespace, defaults: &Defa
         );
         return None;
     }
-    let size = text.len().saturating_sub(buffer);
+    let size = texts.size.saturating_sub(buffer);
     if size > defaults.max_input_bytes {
         fields.problem(
             "input",

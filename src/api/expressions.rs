@@ -3,12 +3,35 @@
 use super::dispatch::Defaults;
 use super::fields::Fields;
 use super::storage;
-use crate::expr::{Unmarked, without_marks};
+use crate::error::{Error, Result};
+use crate::expr::{Unmarked, mark_bytes, without_marks};
 use crate::model::{JobOptions, Namespace};
 use std::borrow::Cow;
 
+/// Refuses marks anywhere but in the input: there they mean nothing, and whoever saw one could write another.
+pub(super) fn refuse_elsewhere(fields: &mut Fields<'_>, text: &str, defaults: &Defaults) -> Result<()> {
+    let Some(mark) = defaults.mark.as_deref().filter(|mark| text.contains(*mark)) else {
+        return Ok(());
+    };
+    let message = "must be written as it is: only texts of `input` can be expressions or literals";
+    for name in fields.names() {
+        if name.contains(mark) {
+            fields.own_problem(message);
+        } else if name != "input" && fields.raw(&name).is_some_and(|value| value.contains(mark)) {
+            fields.problem(&name, message);
+        }
+    }
+    if fields.problems.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::invalid(std::mem::take(&mut fields.problems)))
+    }
+}
+
 /// An input whose marks are undone.
 pub(super) struct Texts<'a> {
+    /// Bytes of its JSON as it was written.
+    pub(super) size: usize,
     /// Its JSON, as it is stored.
     pub(super) input: Cow<'a, str>,
     /// No text in it is an expression, whatever it looks like.
@@ -21,6 +44,7 @@ pub(super) fn texts<'a>(fields: &mut Fields<'_>, defaults: &Defaults, input: &'a
     let given = fields.boolean("expressions");
     let Some(mark) = &defaults.mark else {
         return Texts {
+            size: input.len(),
             input: Cow::Borrowed(input),
             plain: given == Some(false),
         };
@@ -32,11 +56,13 @@ pub(super) fn texts<'a>(fields: &mut Fields<'_>, defaults: &Defaults, input: &'a
     } else {
         // Nothing to evaluate: it is stored as it is.
         return Texts {
+            size: input.len(),
             input: Cow::Borrowed(input),
             plain: input.contains('$'),
         };
     };
     Texts {
+        size: input.len() - mark_bytes(input, mark),
         input: without_marks(input, mark, unmarked),
         plain: given == Some(false),
     }

@@ -69,6 +69,11 @@ impl<'a> Fields<'a> {
         self.problems.push(Problem::new(path, message));
     }
 
+    /// Notes a problem with the object itself.
+    pub fn own_problem(&mut self, message: impl Into<String>) {
+        self.problems.push(Problem::new(self.prefix.clone(), message));
+    }
+
     /// Notes a problem of another code than `VALIDATION_ERROR`.
     pub fn problem_of(&mut self, code: ErrorCode, name: &str, message: impl Into<String>) {
         let path = self.path(name);

@@ -60,6 +60,10 @@ const NO_POLL: &str = "needs no counterpart: due jobs start by themselves";
 const DISPATCH: Table = &[
     (
         &[
+            "delaySeconds",
+            "delayed",
+            "scheduledFor",
+            "in",
             "delay",
             "delayUntil",
             "startAfter",
@@ -78,6 +82,7 @@ const DISPATCH: Table = &[
     ),
     (
         &[
+            "repeatInterval",
             "repeat",
             "repeatEvery",
             "cron",
@@ -111,6 +116,7 @@ const DISPATCH: Table = &[
     ),
     (
         &[
+            "maxRetryDelay",
             "backoff",
             "retryDelay",
             "retryBackoff",
@@ -138,7 +144,18 @@ const DISPATCH: Table = &[
         ],
         KEEP,
     ),
-    (&["id", "jobId", "jobKey", "taskId", "jid", "singletonKey"], OWN_ID),
+    (
+        &[
+            "idempotencyKey",
+            "id",
+            "jobId",
+            "jobKey",
+            "taskId",
+            "jid",
+            "singletonKey",
+        ],
+        OWN_ID,
+    ),
     (
         &[
             "deduplication",
@@ -183,7 +200,18 @@ const DISPATCH: Table = &[
     ),
     (&["group", "limiter", "rateLimit", "rate_limit"], NO_RATES),
     (
-        &["parent", "children", "opts", "dependencies", "after", "flow"],
+        &[
+            "dependsOn",
+            "failParentOnFailure",
+            "onComplete",
+            "onSuccess",
+            "parent",
+            "children",
+            "opts",
+            "dependencies",
+            "after",
+            "flow",
+        ],
         NO_FLOWS,
     ),
     (
@@ -193,6 +221,25 @@ const DISPATCH: Table = &[
     (
         &["keepLogs", "stackTraceLimit"],
         "needs no counterpart: logs and errors have limits of their own",
+    ),
+    (
+        &[
+            "lockDuration",
+            "lockRenewTime",
+            "stalledInterval",
+            "maxStalledCount",
+            "visibilityTimeout",
+            "heartbeat",
+        ],
+        NO_LOCKS,
+    ),
+    (
+        &["metadata", "meta", "headers", "context"],
+        "what goes with a job is a part of `input`, or one of its `tags`",
+    ),
+    (
+        &["deadLetter", "deadLetterQueue"],
+        "jobs that failed for good are kept: `jobs.list({ status: 'failed' })` has them, and `jobs.retryMany` runs them again",
     ),
 ];
 
@@ -264,6 +311,10 @@ const SCHEDULE: Table = &[
     (
         &["key", "jobId", "name"],
         "the id of a recurring job is `job_id` beside `schedule`",
+    ),
+    (
+        &["repeat", "recurring"],
+        "what repeats has `cron`, `every` in ms, or `interval: 'P1D'`",
     ),
 ];
 
@@ -407,6 +458,21 @@ const CONSTRUCTOR: Table = &[
         "`worker: false` keeps a process from running jobs; `start({ signals: false })` leaves signals to the program",
     ),
     (&["tz", "timeZone"], "the time zone of schedules is `timezone`"),
+    (
+        &[
+            "timeout",
+            "shutdownTimeout",
+            "gracefulShutdownAbortTimeout",
+            "signal",
+            "signals",
+        ],
+        "how long running handlers have at the end is `start({ timeout })`, or `close({ timeout })`",
+    ),
+    (&["settings", "advanced"], "each setting is an option of its own"),
+    (
+        &["batchSize", "prefetch"],
+        "how many attempts run at once is `worker: { concurrency }`",
+    ),
 ];
 
 #[cfg(test)]

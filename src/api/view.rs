@@ -62,6 +62,9 @@ pub struct JobView {
     #[serde(skip_serializing_if = "Option::is_none")]
     cancel_reason: Option<Box<str>>,
     input: Box<RawValue>,
+    /// `false`: no text of the input is an expression.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expressions: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<Box<RawValue>>,
     created_at: Millis,
@@ -126,6 +129,7 @@ impl JobView {
             end_date: recurrence.as_ref().and_then(|recurrence| recurrence.end_at),
             schedule,
             priority: record.priority,
+            expressions: options.plain.then_some(false),
             tags: options.tags,
             retries: record.retries,
             retry_count: record.attempt.saturating_sub(1).saturating_sub(record.crashes),

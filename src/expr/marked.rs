@@ -1,7 +1,7 @@
 //! Inputs in which only marked texts are expressions, as inputs in which every text with a `$` may be one.
 //!
-//! Invariant: nothing but a string that begins with the mark becomes an expression. A mark is random text that nobody outside
-//! the process knows, so that data cannot have it.
+//! Invariants: nothing but a string that begins with the mark becomes an expression; no mark is left. A mark is random text that
+//! nobody outside the process knows, so that data cannot have it.
 
 use super::json::{skip_space, slice, string_end, string_start, value_end};
 use super::substitution::LITERAL;
@@ -59,10 +59,20 @@ pub fn without_marks<'a>(text: &'a str, mark: &str, unmarked: Unmarked) -> Cow<'
         }
     }
     if copied == 0 {
-        return Cow::Borrowed(text);
+        return as_data(text, mark);
     }
     out.push_str(slice(text, copied, text.len()));
-    Cow::Owned(out)
+    // Where a part of the input was made by `JSON.stringify` in its turn, marks stand within texts, and mean nothing there.
+    Cow::Owned(match as_data(&out, mark) {
+        Cow::Borrowed(_) => out,
+        Cow::Owned(without) => without,
+    })
+}
+
+/// Bytes of the marks in a text.
+#[must_use]
+pub fn mark_bytes(text: &str, mark: &str) -> usize {
+    memmem::find_iter(text.as_bytes(), mark.as_bytes()).count() * mark.len()
 }
 
 fn push_literal(out: &mut String, value: &str) {
@@ -136,6 +146,9 @@ mod tests {
                 r#"{"$0f":{"a":{"$0f":1},"b":"$0f$Now"}}"#,
                 r#"{"$literal":{"a":{"$literal":1},"b":"$Now"}}"#,
             ),
+            // Written by JSON.stringify within.
+            (r#"{"a":"[\"$0f$Now()\"]"}"#, r#"{"a":{"$literal":"[\"$Now()\"]"}}"#),
+            (r#"{"a":"$0f$Add(1, 2) $0f"}"#, r#"{"a":"$Add(1, 2) "}"#),
         ] {
             assert_eq!(without_marks(written, MARK, Unmarked::Literal), stored, "{written}");
         }

@@ -39,7 +39,7 @@ mod value;
 pub use document::{InputReferences, check, resolve, resolve_with};
 pub use error::ExpressionError;
 pub use limits::Limits;
-pub use marked::{Unmarked, without_marks};
+pub use marked::{Unmarked, mark_bytes, without_marks};
 pub use operators::operators;
 pub use references::{Reference, references};
 pub use scope::{Claims, FeatureScope, Scope, SecretValues, Variables};

@@ -229,7 +229,12 @@ fn in_words(error: &RunError) -> String {
         .message
         .floor_char_boundary(MAX_LINE_MESSAGE_BYTES.min(error.message.len()));
     let rest = if end < error.message.len() { "…" } else { "" };
-    format!("{}: {}{rest}", error.code, &error.message[..end])
+    let message = &error.message[..end];
+    // Errors of Node.js say their code themselves.
+    match message.strip_prefix(&*error.code) {
+        Some(after) if after.starts_with(": ") => format!("{message}{rest}"),
+        _ => format!("{}: {message}{rest}", error.code),
+    }
 }
 
 fn attempt_line(failed: &FailedAttempt<'_>) -> String {
@@ -304,6 +309,17 @@ mod tests {
             next_due: None,
         };
         log.run_failed(&(Arc::clone(lines) as Arc<dyn Logger>), &failed);
+    }
+
+    #[test]
+    fn a_code_that_the_message_begins_with_is_told_once() {
+        for (message, told) in [
+            ("ENOENT: no such file", "ENOENT: no such file"),
+            ("ENOENT", "ENOENT: ENOENT"),
+            ("no such file", "ENOENT: no such file"),
+        ] {
+            assert_eq!(in_words(&RunError::new("ENOENT", message, None)), told);
+        }
     }
 
     #[tokio::test(start_paused = true)]
