@@ -137,7 +137,7 @@ describe('close', () => {
         () => ductape.jobs.getStats(wrong),
         () => ductape.features.define('report', () => {}, wrong),
       ]) {
-        expect((await rejection(Promise.resolve().then(call))).message).toMatch(
+        expect((await rejection(Promise.resolve().then(() => call() as unknown))).message).toMatch(
           /must be an object, got (null|a function)/,
         );
       }
