@@ -120,8 +120,8 @@ mod tests {
                 r#"{"at": "$Now()", "c":{"$literal":"$Secret{K}"}, "n":1.50}"#,
             ),
             (r#"["$","$0f$Add(1, \"$\")"]"#, r#"[{"$literal":"$"},"$Add(1, \"$\")"]"#),
-            // Not at the beginning it marks nothing.
-            (r#"["$Now() $0f$Now()"]"#, r#"[{"$literal":"$Now() $0f$Now()"}]"#),
+            // Not at the beginning it marks nothing, and is not kept.
+            (r#"["$Now() $0f$Now()"]"#, r#"[{"$literal":"$Now() $Now()"}]"#),
             // Keys are data.
             (r#"{"$Now()":{"$lt":"$0f$Now()"}}"#, r#"{"$Now()":{"$lt":"$Now()"}}"#),
             // What looks like a literal is data.
