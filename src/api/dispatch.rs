@@ -1,6 +1,6 @@
 //! From the JSON of a dispatch to a job that can be stored, or to every problem it has.
 
-use super::dispatch_fields::{AttemptOptions, aliases, refuse_unknown_fields};
+use super::dispatch_fields::{AttemptOptions, aliases, one_object, refuse_unknown_fields};
 use super::expressions::Texts;
 use super::fields::{self, Fields, MAX_SAFE_INTEGER};
 use super::next_run::next_run;
@@ -252,15 +252,6 @@ impl<'a> DispatchReader<'a> {
         self.last = Some((named, Arc::clone(&route)));
         Some(route)
     }
-}
-
-/// That a dispatch is one object is new to who comes from a queue whose jobs have a name and data.
-fn one_object(problem: Problem) -> Problem {
-    let message = format!(
-        "{}; a job is one object, as in dispatch({{ tag, input, retries }})",
-        problem.message
-    );
-    Problem { message, ..problem }
 }
 
 fn read_route(fields: &mut Fields<'_>, namespace: Namespace, defaults: &Defaults) -> Option<Route> {

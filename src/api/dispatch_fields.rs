@@ -2,6 +2,7 @@
 
 use super::fields::{Fields, MAX_SAFE_INTEGER};
 use super::other_queues::{self, Place};
+use crate::error::Problem;
 use crate::model::Namespace;
 
 /// Most retries a job may have.
@@ -43,6 +44,15 @@ pub(super) fn refuse_unknown_fields(fields: &mut Fields<'_>, namespace: Namespac
         "event",
         format!("belongs to `{namespace}.action.dispatch`; here `operation` says what to do, as in 'find'"),
     );
+}
+
+/// That a dispatch is one object is new to who comes from a queue whose jobs have a name and data.
+pub(super) fn one_object(problem: Problem) -> Problem {
+    let message = format!(
+        "{}; a job is one object, as in dispatch({{ tag, input, retries }})",
+        problem.message
+    );
+    Problem { message, ..problem }
 }
 
 /// Other names of fields in the public documentation.
