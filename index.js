@@ -75,11 +75,17 @@ class Ductape {
   }
 
   async start(options) {
-    await this.#bridge.call('start', { options });
+    // A signal that comes while it starts counts, too.
+    const listens = options?.signals !== false && !this.#closed && parts.stopOnSignal(this.#worker);
+    try {
+      await this.#bridge.call('start', { options });
+    } catch (error) {
+      if (listens) parts.forgetOnSignal(this.#worker);
+      throw error;
+    }
     if (options?.timeout !== undefined) this.#worker.timeout = options.timeout;
     this.#bridge.hold(true);
-    if (options?.signals === false) parts.forgetOnSignal(this.#worker);
-    else if (!this.#closed) parts.stopOnSignal(this.#worker);
+    if (options?.signals === false || this.#closed) parts.forgetOnSignal(this.#worker);
   }
 
   drain(options) {

@@ -112,10 +112,13 @@ const endless = (rest: string) => `
   const ductape = new Ductape({ store: process.argv[1], product: 'shop', env: 'prd' });
   ductape.features.define('endless', () => { console.log('runs'); return new Promise(() => {}); });
   ${rest}
+  console.log('up');
 `;
 
 /** Runs the endless job until the signal; resolves with how the program ended. */
 async function interrupted(program: Program, store: string) {
+  // Before that the signal would end the program at once.
+  await program.waitForLine('up');
   const { features, jobs } = observer(store);
   const { job_id } = await features.dispatch({ tag: 'endless', input: {} });
   await program.waitForLine('runs');

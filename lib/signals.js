@@ -54,10 +54,13 @@ function ignoreSignals() {
   for (const signal of SIGNALS) process.removeListener(signal, onSignal);
 }
 
+/** Returns whether the worker is new here. */
 function stopOnSignal(worker) {
+  if (workers.has(worker)) return false;
   // Before all others, so that those that listen once still count.
   if (workers.size === 0) for (const signal of SIGNALS) process.prependListener(signal, onSignal);
   workers.add(worker);
+  return true;
 }
 
 function forgetOnSignal(worker) {

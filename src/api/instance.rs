@@ -52,6 +52,8 @@ pub struct Instance {
     closing: watch::Sender<bool>,
     /// `close` was called: no work begins any more, and calls are taken until `closing`.
     ending: AtomicBool,
+    /// It was called so that no dispatch is taken any more.
+    dispatches_refused: AtomicBool,
     /// Until when running handlers may finish, once somebody has asked for the end.
     stop_deadline: std::sync::Mutex<Option<Instant>>,
     /// Dispatches that were made and have not been answered.
@@ -97,6 +99,7 @@ impl Instance {
             opened: OnceLock::new(),
             closing: watch::Sender::new(false),
             ending: AtomicBool::new(false),
+            dispatches_refused: AtomicBool::new(false),
             stop_deadline: std::sync::Mutex::default(),
             pending_dispatches: AtomicUsize::new(0),
             claiming_decided: AtomicBool::new(false),
@@ -114,6 +117,12 @@ impl Instance {
     #[must_use]
     pub fn is_ending(&self) -> bool {
         self.ending.load(Ordering::Acquire) || self.is_closed()
+    }
+
+    /// Whether dispatches are refused, while those that were made before may still be on their way.
+    #[must_use]
+    pub fn refuses_dispatches(&self) -> bool {
+        self.dispatches_refused.load(Ordering::Acquire) || self.is_closed()
     }
 
     fn refuse_at_the_end(&self) -> Result<()> {
@@ -406,7 +415,7 @@ impl Instance {
         Ok(String::new())
     }
 
-    /// `close` was called with these arguments: says when running handlers are to have finished, also to a `close` that is
+    /// `close` was called with these arguments, whose problems the call tells: says when running handlers are to have finished, also to a `close` that is
     /// under way, and whether calls are taken until then. What was said last holds; what nobody said is 10 s.
     pub fn end_by(&self, arguments: &str) -> Ending {
         let read = Arguments::read(arguments).and_then(|arguments| read_close(arguments.options(0)));
@@ -415,10 +424,10 @@ impl Instance {
         self.set_stop_deadline(given.timeout);
         if is_sound {
             self.ending.store(true, Ordering::Release);
+            self.dispatches_refused.fetch_or(!given.takes_calls, Ordering::AcqRel);
         }
         Ending {
             time_left: self.stop_deadline().saturating_duration_since(Instant::now()),
-            // What is wrong with the arguments is said by the call.
             takes_calls: is_sound && given.takes_calls,
         }
     }

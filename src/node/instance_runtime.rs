@@ -101,7 +101,7 @@ impl InstanceRuntime {
     }
 
     fn accept(&self, batch: DispatchBatch) -> Result<()> {
-        if self.instance.is_closed() {
+        if self.instance.refuses_dispatches() {
             return Err(Error::closed());
         }
         self.begin();
