@@ -139,7 +139,9 @@ for (const { kind, unavailable, make } of sharedStores) {
         expect(text).toContain(each);
       }
       await expectAccessible(page, 'audit');
-      expect(complaints).toEqual([]);
+      // The page of the deleted job may have asked for it once more.
+      const others = complaints.filter((text) => !text.includes('status of 404'));
+      expect(others).toEqual([]);
     }, 90_000);
 
     test('many jobs: counted first, then changed, and taken back', async () => {
