@@ -4,7 +4,7 @@
 const { refuse } = require('./errors.js');
 
 /** What is given in place of options, or of a filter, by mistake: JSON has no functions, and `null` would count as absent. */
-function refuseNoOptions(name, value) {
+function refuseNullAndFunction(name, value) {
   if (name !== 'options' && name !== '') return;
   if (value === null || typeof value === 'function') {
     refuse(name, `must be an object, got ${value === null ? 'null' : 'a function'}`);
@@ -19,4 +19,4 @@ async function refuseMore(many) {
   refuse('options', `stand in the job, which is the only argument: ${form}`);
 }
 
-module.exports = { refuseMore, refuseNoOptions };
+module.exports = { refuseMore, refuseNullAndFunction };

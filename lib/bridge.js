@@ -2,7 +2,7 @@
 // The traffic of one instance with its native side: calls, promises, messages.
 
 const { Attempts } = require('./attempts.js');
-const { refuseMore, refuseNoOptions } = require('./arguments.js');
+const { refuseMore, refuseNullAndFunction } = require('./arguments.js');
 const { AnswerBatch, DispatchBatch } = require('./batches.js');
 const { CallContext } = require('./call-context.js');
 const { dispatches, isObserved } = require('./channels.js');
@@ -238,7 +238,7 @@ class Bridge {
     return promiseFor(this.call, (resolve, reject) => {
       this.#refuseIfEnded();
       const [names, args] = [Object.keys(named), Object.values(named)];
-      for (const [at, name] of names.entries()) refuseNoOptions(name, args[at]);
+      for (const [at, name] of names.entries()) refuseNullAndFunction(name, args[at]);
       const write = () =>
         stringify(
           reported('arguments', () => args.map(readArgument)),
@@ -266,7 +266,7 @@ class Bridge {
       refuse('handler', `must be a function, got ${handler === null ? 'null' : typeof handler}`);
     }
     const read = readTarget(target);
-    refuseNoOptions('options', options);
+    refuseNullAndFunction('options', options);
     const number = ++this.#lastHandler;
     this.#handlers.set(number, { handler, context: new CallContext() });
     let id;

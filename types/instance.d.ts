@@ -79,7 +79,7 @@ export declare class Ductape {
    * Makes this process a worker that stays up: it keeps the event loop alive until `close`. With `signals` (default
    * true), `SIGTERM` and `SIGINT` stop its work as `close` does, then close it and end the process; a second one ends it at
    * once. Where the program listens for the signal too, the end is left to the program: dispatches are taken until `close`.
-   * `timeout`: how long running handlers have after a signal, ms (default 10,000).
+   * `timeout`: how long running handlers have after a signal, ms (default 10,000). A later call changes both.
    */
   start(options?: { signals?: boolean | undefined; timeout?: number | undefined }): Promise<void>;
   /**

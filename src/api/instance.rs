@@ -415,8 +415,8 @@ impl Instance {
         Ok(String::new())
     }
 
-    /// `close` was called with these arguments, whose problems the call tells: says when running handlers are to have finished, also to a `close` that is
-    /// under way, and whether calls are taken until then. What was said last holds; what nobody said is 10 s.
+    /// `close` was called with these arguments: says when running handlers are to have finished, also to a `close` under way, and
+    /// whether calls are taken until then. What was said last holds; what nobody said is 10 s. What is wrong is told by the call.
     pub fn end_by(&self, arguments: &str) -> Ending {
         let read = Arguments::read(arguments).and_then(|arguments| read_close(arguments.options(0)));
         let is_sound = read.is_ok();
