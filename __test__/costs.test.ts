@@ -1,9 +1,11 @@
 // The cost of a job on the event loop, counted and not timed: crossings between JavaScript and Rust, and how long handlers
 // block the loop. See CONTRIBUTING.md for what to do when a bound is met.
+import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { DuctapeOptions } from './support/ductape.js';
-import { create, job } from './support/instances.js';
+import { create, job, temporaryStore } from './support/instances.js';
 import { service, shop } from './support/services.js';
 
 type Wake = () => void;
@@ -147,6 +149,63 @@ it('leaves the event loop free between slow handlers', async () => {
   });
   // Without a limit all fifty run in one turn or a few, and timers and sockets wait for half a second.
   expect(turns.size).toBeGreaterThan(handlers / 2);
+});
+
+// Each time that a thread waits for another costs more than an insert: see `docs/design/boundary.md`.
+describe.skipIf(process.platform !== 'linux')('of one job at a time, threads', () => {
+  const ONE_BY_ONE = 300;
+
+  /** How often threads of the package have gone to sleep so far: those of the runtime and the writer's. */
+  function sleeps() {
+    const counted = { runtime: 0, writer: 0 };
+    for (const task of readdirSync('/proc/self/task')) {
+      const status = readFileSync(`/proc/self/task/${task}/status`, 'utf8');
+      const name = /^Name:\s+(.*)$/m.exec(status)?.[1];
+      const times = Number(/^voluntary_ctxt_switches:\s+(\d+)$/m.exec(status)?.[1]);
+      if (name === 'ductape') counted.runtime += times;
+      if (name === 'ductape-writer') counted.writer += times;
+    }
+    return counted;
+  }
+
+  async function eachSleeps(one: () => Promise<unknown>) {
+    for (let at = 0; at < 20; at++) await one();
+    const before = sleeps();
+    for (let at = 0; at < ONE_BY_ONE; at++) await one();
+    const after = sleeps();
+    return {
+      runtime: (after.runtime - before.runtime) / ONE_BY_ONE,
+      writer: (after.writer - before.writer) / ONE_BY_ONE,
+    };
+  }
+
+  it('a dispatch goes to the writer and back, and wakes no other thread', async () => {
+    const ductape = create({ store: await temporaryStore(), durability: 'relaxed', worker: false });
+    const each = await eachSleeps(() => ductape.features.dispatch(job('nobody')));
+    expect(each.writer, 'the counting itself').toBeGreaterThan(0.2);
+    expect(each.writer).toBeLessThan(1.5);
+    // By way of the runtime it is about 2.
+    expect(each.runtime).toBeLessThan(0.3);
+  });
+
+  it('a job is claimed with its insert', async () => {
+    const ductape = create({ store: await temporaryStore(), durability: 'relaxed' });
+    let begun = () => {};
+    ductape.features.define('one', () => begun());
+    await ductape.start();
+    const each = await eachSleeps(async () => {
+      const begins = new Promise<void>((resolve) => {
+        begun = resolve;
+      });
+      await ductape.features.dispatch(job('one'));
+      await begins;
+      // Until its end is written.
+      await sleep(3);
+    });
+    // A claim of its own makes 3 of the writer's and 5 of the runtime's.
+    expect(each.writer).toBeLessThan(2.5);
+    expect(each.runtime).toBeLessThan(4);
+  });
 });
 
 describe('traces', () => {

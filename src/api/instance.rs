@@ -231,7 +231,7 @@ impl Instance {
         }
     }
 
-    fn opened_engine(&self) -> Option<Arc<Engine>> {
+    pub(super) fn opened_engine(&self) -> Option<Arc<Engine>> {
         self.opened.get()?.upgrade()
     }
 

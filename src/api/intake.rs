@@ -2,6 +2,7 @@
 //!
 //! Invariants:
 //! - Answers come after the commit.
+//! - A dispatch goes [directly](direct) to the store only while none waits here.
 //! - Dispatches without a session, and those whose session nobody here can check, are inserted in the order they were made.
 //!   Dispatches with a session that is checked are inserted in the order they were made for each session resource. Between
 //!   these queues there is no order: whoever needs one awaits the first answer, or makes one `dispatchMany`, which is inserted
@@ -10,6 +11,7 @@
 //! - What waits is bounded by bytes, beyond which a dispatch is refused at once.
 
 mod admission;
+mod direct;
 mod in_hand;
 mod insert;
 mod reading;
@@ -35,6 +37,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
 use tokio::sync::{Mutex, Notify, mpsc};
 
 /// Bytes of inputs that may wait to be committed.
@@ -96,6 +99,9 @@ impl Intake {
             in_hand: InHand::default(),
             failure: OnceLock::new(),
             unserved_watched: AtomicBool::new(false),
+            waiting: AtomicUsize::new(0),
+            direct_inserts: AtomicUsize::new(0),
+            runtime: Handle::current(),
         });
         let service = Box::new(IntakeService(Arc::clone(&task)));
         supervisor.start(vec![service], Arc::clone(&task) as Arc<dyn Recovery>);
@@ -126,6 +132,11 @@ impl Intake {
             .instance
             .pending_dispatches
             .fetch_add(batch.count as usize, Ordering::AcqRel);
+        let Some(batch) = self.task.dispatch_directly(batch) else {
+            self.task.queued_dispatches.bytes.fetch_sub(size, Ordering::AcqRel);
+            return Ok(());
+        };
+        self.task.waiting.fetch_add(batch.count as usize, Ordering::AcqRel);
         self.sender.send(batch).map_err(|_| Error::closed())?;
         // It may have failed meanwhile, after its last look at what waits.
         if let Some(failure) = self.task.failure.get() {
@@ -157,6 +168,11 @@ struct IntakeTask {
     failpoints: Failpoints,
     /// The one watch for dispatches that nobody serves has begun.
     unserved_watched: AtomicBool,
+    /// Dispatches that were given to the task and have not been answered.
+    waiting: AtomicUsize,
+    /// Inserts that went directly to the store and are under way there.
+    direct_inserts: AtomicUsize,
+    runtime: Handle,
 }
 
 /// Batches that were read, and the engine that is to have them.
@@ -268,11 +284,7 @@ impl IntakeTask {
 
     /// The task has died: whoever waits for it is told. What it had put under way may have been stored.
     fn reject_in_hand(&self) {
-        let error = Error::new(
-            ErrorCode::StoreError,
-            "the dispatch failed by a defect of the package, and may have been stored all the same; report this, and dispatch \
-             it again with a `job_id`, so that it is one job",
-        );
+        let error = defect();
         self.queued_dispatches.release_taken_bytes();
         let tickets = self.in_hand.take_all();
         if !tickets.is_empty() {
@@ -284,6 +296,11 @@ impl IntakeTask {
         let count = answers.len();
         self.in_hand.remove(answers.iter().map(|(ticket, _)| *ticket));
         self.answers.resolve(answers);
+        self.waiting.fetch_sub(count, Ordering::AcqRel);
+        self.answered(count);
+    }
+
+    fn answered(&self, count: usize) {
         if self.instance.pending_dispatches.fetch_sub(count, Ordering::AcqRel) == count {
             self.queued_dispatches.became_empty.notify_waiters();
         }
@@ -378,6 +395,14 @@ impl IntakeTask {
             engine.warn_unserved_routes().await;
         });
     }
+}
+
+fn defect() -> Error {
+    Error::new(
+        ErrorCode::StoreError,
+        "the dispatch failed by a defect of the package, and may have been stored all the same; report this, and dispatch \
+         it again with a `job_id`, so that it is one job",
+    )
 }
 
 /// When the first of their dispatches was made.

@@ -97,6 +97,13 @@ impl StoreClock {
         self.last_asked.store(i64::MAX, Ordering::Relaxed);
     }
 
+    /// Whether a new sample is due, or being taken.
+    #[must_use]
+    pub fn is_sample_old(&self) -> bool {
+        let (last, now) = (self.last_asked.load(Ordering::Relaxed), self.boot());
+        now.saturating_sub(last) > MAX_SAMPLE_AGE
+    }
+
     /// Whether the last sample is old. Of several that ask at once one is told so, who is to take a new one.
     #[must_use]
     pub fn sample_is_due(&self) -> bool {

@@ -74,7 +74,8 @@ pub struct Engine {
     pub config: EngineConfig,
     /// Whether this process claims.
     pub gate: Arc<ClaimGate>,
-    claimer: Arc<Claimer>,
+    /// Claims.
+    pub claimer: Arc<Claimer>,
     pub(super) outbox_relay: Arc<OutboxRelay>,
     pub(super) completions: Arc<Completions>,
     pub(super) context: Context,

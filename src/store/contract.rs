@@ -9,6 +9,7 @@ pub mod changing;
 pub mod claiming;
 pub mod completing;
 pub mod concurrency;
+pub mod direct;
 pub mod dispatch;
 pub mod entries;
 pub mod figures;
@@ -57,6 +58,12 @@ macro_rules! store_contract {
             batch_insert_equals_single_inserts,
             resent_dispatch_is_written_once,
             insert_notifies_watchers,
+        });
+        $crate::store::contract::store_contract!(@tests $make, direct: {
+            a_job_that_is_claimed_with_its_insert_is_no_news,
+            what_a_claim_leaves_of_its_insert_is_news,
+            the_best_that_waits_is_claimed_with_an_insert,
+            a_closed_store_refuses_an_insert_that_nobody_waits_for,
         });
         $crate::store::contract::store_contract!(@tests $make, claiming: {
             claims_come_by_priority_then_due_time_then_dispatch,

@@ -47,6 +47,7 @@ use tokio::sync::watch;
 mod audit;
 mod change;
 mod claim;
+mod direct;
 mod dispatch;
 mod entry;
 mod figures;
@@ -74,6 +75,7 @@ pub use claim::{
     ClaimParams, Claimed, ClaimedRun, CompleteParams, Completed, Completion, FailedRun, RecoverParams, Recovered,
     ServedRoute, Takeover,
 };
+pub use direct::{DirectInsert, DirectStore, Done};
 pub use dispatch::{InsertParams, Inserted, JobSummary, ReplaceSeries, Statement, begin_anew};
 pub use entry::{Entry, EntryKey, EntryKind};
 pub use figures::{FigureQuery, FigureSpan, FigureStore, FigureSums, FileSizes, RouteFigures};
@@ -111,6 +113,11 @@ pub trait Store: WebhookStore + TextStore + FigureStore + ProcessStore + AuditSt
     /// Writes jobs; the answers are in their order. With `all_or_nothing` and a conflict, nothing is written and only
     /// the [`Inserted::Conflict`] answers mean anything.
     async fn insert(&self, params: InsertParams) -> Result<Vec<Inserted>>;
+
+    /// A shorter way than [`insert`](Self::insert), where there is one.
+    fn direct(&self) -> Option<&dyn DirectStore> {
+        None
+    }
 
     /// Moves what is due to where it can be claimed, then claims for one process: the best runs whose concurrency keys
     /// have a free slot. Runs that it finds behind full keys are moved out of the way, a bounded number in each claim:

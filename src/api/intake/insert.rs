@@ -204,38 +204,65 @@ fn more_duplicate_series(count: u64) -> String {
     )
 }
 
-async fn insert_singles(engine: Arc<Engine>, jobs: Vec<(u64, NewJob)>, Times { now, since }: Times) -> Answers {
-    let pending_results: Vec<PendingResult> = jobs
-        .iter()
-        .map(|(ticket, job)| PendingResult::new(*ticket, job))
-        .collect();
-    let jobs: Vec<NewJob> = jobs.into_iter().map(|(_, job)| job).collect();
-    let routes: Vec<Arc<Route>> = jobs.iter().map(|job| Arc::clone(&job.route)).collect();
-    let events = ScheduledEvents::new(&engine.announcer, &jobs, now);
-    match engine
-        .store
-        .insert(InsertParams {
+async fn insert_singles(engine: Arc<Engine>, jobs: Vec<(u64, NewJob)>, at: Times) -> Answers {
+    let (insert, params) = SinglesInsert::new(engine, jobs, at);
+    let inserted = insert.engine.store.insert(params).await;
+    insert.answers(inserted)
+}
+
+/// Dispatches of one job each that are being inserted.
+pub(super) struct SinglesInsert {
+    engine: Arc<Engine>,
+    pending_results: Vec<PendingResult>,
+    routes: Vec<Arc<Route>>,
+    events: ScheduledEvents,
+    now: Millis,
+}
+
+impl SinglesInsert {
+    /// What is to be remembered of them, and what the store is asked for.
+    pub(super) fn new(engine: Arc<Engine>, jobs: Vec<(u64, NewJob)>, at: Times) -> (Self, InsertParams) {
+        let Times { now, since } = at;
+        let pending_results = jobs.iter().map(|(ticket, job)| PendingResult::new(*ticket, job));
+        let pending_results: Vec<PendingResult> = pending_results.collect();
+        let jobs: Vec<NewJob> = jobs.into_iter().map(|(_, job)| job).collect();
+        let routes = jobs.iter().map(|job| Arc::clone(&job.route)).collect();
+        let events = ScheduledEvents::new(&engine.announcer, &jobs, now);
+        let insert = Self {
+            engine,
+            pending_results,
+            routes,
+            events,
+            now,
+        };
+        let params = InsertParams {
             jobs,
             all_or_nothing: false,
             now,
             since,
             replaced: crate::engine::series_changes::replaced,
-        })
-        .await
-    {
-        Ok(inserted) => {
-            events.publish(&inserted);
-            count(&engine, &routes, &inserted, now);
-            warn(&engine, &pending_results, &inserted);
-            let answers = pending_results.into_iter().zip(inserted);
-            answers
-                .map(|(pending, inserted)| (pending.ticket, pending.resolution(inserted)))
-                .collect()
+        };
+        (insert, params)
+    }
+
+    /// Tells of what the store has made of them.
+    pub(super) fn answers(self, inserted: Result<Vec<Inserted>>) -> Answers {
+        match inserted {
+            Ok(inserted) => {
+                self.events.publish(&inserted);
+                count(&self.engine, &self.routes, &inserted, self.now);
+                warn(&self.engine, &self.pending_results, &inserted);
+                let answers = self.pending_results.into_iter().zip(inserted);
+                answers
+                    .map(|(pending, inserted)| (pending.ticket, pending.resolution(inserted)))
+                    .collect()
+            }
+            Err(error) => self
+                .pending_results
+                .iter()
+                .map(|pending| (pending.ticket, Err(error.clone())))
+                .collect(),
         }
-        Err(error) => pending_results
-            .iter()
-            .map(|pending| (pending.ticket, Err(error.clone())))
-            .collect(),
     }
 }
 

@@ -36,6 +36,13 @@ impl DispatchBatch {
         self.first_ticket..self.first_ticket + u64::from(self.count)
     }
 
+    /// Whether it is dispatches of one job each, without sessions to check.
+    pub(super) fn is_plain(&self) -> bool {
+        let untraced = |line: &'_ str| line.find('\t').filter(|_| line.starts_with('@')).map_or(0, |at| at + 1);
+        let is_single = |line: &str| line[untraced(line)..].split(' ').nth(1) == Some("one");
+        self.text.split('\n').all(is_single) && !self.text.contains("\"session\"")
+    }
+
     fn requests(&self) -> impl Iterator<Item = (u64, Option<Request<'_>>)> {
         let mut lines = self.text.split('\n');
         self.tickets()
@@ -151,7 +158,7 @@ pub(super) async fn read_batches(batches: Arc<Vec<DispatchBatch>>, defaults: Def
 }
 
 impl ReadBatches {
-    fn read(batches: &[DispatchBatch], defaults: &Defaults, now: Millis) -> Self {
+    pub(super) fn read(batches: &[DispatchBatch], defaults: &Defaults, now: Millis) -> Self {
         let mut read = Self::default();
         let mut reader = DispatchReader::new(defaults, now);
         for (ticket, request) in batches.iter().flat_map(DispatchBatch::requests) {
@@ -186,7 +193,7 @@ impl ReadBatches {
     }
 
     /// The thread that read them panicked.
-    fn unread(batches: &[DispatchBatch]) -> Self {
+    pub(super) fn unread(batches: &[DispatchBatch]) -> Self {
         let error = Error::new(
             ErrorCode::StoreError,
             "the dispatch could not be read; report this as a bug",

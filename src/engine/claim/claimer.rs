@@ -152,19 +152,28 @@ impl Service for ClaimerService {
                     continue;
                 }
             };
-            let (on_change, on_slot) = match next {
+            let (mut on_change, mut on_slot) = match next {
                 NextClaim::Now => continue,
                 NextClaim::WhenSlotFrees { .. } => (false, true),
                 NextClaim::WhenChanged { or_slot_frees, .. } => (may_claim, or_slot_frees),
             };
-            tokio::select! {
-                () = stop.stopped() => {}
-                _ = open.changed() => {}
-                _ = changes.changed(), if on_change => {}
-                () = &mut freed, if on_slot => {}
-                () = &mut handlers_changed => {}
-                () = claimer.suspects.changed.notified() => {}
-                () = tokio::time::sleep(claimer.sleep_until(next)) => {}
+            let sleep = tokio::time::sleep(claimer.sleep_until(next));
+            tokio::pin!(sleep);
+            loop {
+                tokio::select! {
+                    () = stop.stopped() => {}
+                    _ = open.changed() => {}
+                    _ = changes.changed(), if on_change => {}
+                    () = &mut freed, if on_slot => {}
+                    () = &mut handlers_changed => {}
+                    () = claimer.suspects.changed.notified() => {}
+                    () = &mut sleep => {}
+                    () = claimer.gate.filled.notified(), if !on_slot => {
+                        (on_change, on_slot) = (false, true);
+                        continue;
+                    }
+                }
+                break;
             }
         }
     }
@@ -219,35 +228,64 @@ impl Claimer {
             return Ok(Round::IDLE);
         }
         let now = self.clock_jumps.now().await?;
+        let turn = self.turn(&self.routing.served());
+        if turn == Turn::Suspect {
+            return self.claim_suspect(instance, now).await;
+        }
+        let Some((params, asked)) = self.ask(instance, now, turn) else {
+            return Ok(Round {
+                started: 0,
+                next: NextClaim::WhenSlotFrees { due: None },
+            });
+        };
+        let claimed = self.claim(params, asked.known).await?;
+        self.take(asked, claimed).await
+    }
+
+    /// What to claim now; `None`: nothing, enough are waiting.
+    pub(super) fn ask(&self, instance: InstanceId, now: Millis, turn: Turn) -> Option<(ClaimParams, AskedClaim)> {
         // Before `served`, which may be about more routes: others load them too.
         let known = self.routing.newest_route();
         let served = self.routing.served();
-        let turn = self.turn(&served);
-        if turn == Turn::Suspect {
-            return self.claim_suspect(instance, now, served, known).await;
-        }
         let holds = if self.manual_clock {
             Holds::Passed
         } else {
             self.gate.holds()
         };
         let group_slots = served.group_slots(holds);
-        let Some(slots) = self.slots_to_claim(turn, &group_slots) else {
-            return Ok(Round {
-                started: 0,
-                next: NextClaim::WhenSlotFrees { due: None },
-            });
-        };
+        let slots = self.slots_to_claim(turn, &group_slots)?;
         // Those that are only put off for a while are no reason to wait for a slot.
         let is_full = || group_slots.contains(&0) && served.group_slots(Holds::Passed).contains(&0);
         let some_full = slots == 0 || is_full();
-        let asked = ClaimParams {
+        let params = ClaimParams {
             passed_over: self.incomputable.all(),
             planner: self.planner(now),
             group_slots,
             ..params(now, instance, served, slots)
         };
-        let claimed = self.claim(asked, known).await?;
+        let asked = AskedClaim {
+            instance,
+            now,
+            turn,
+            holds,
+            known,
+            slots,
+            some_full,
+        };
+        Some((params, asked))
+    }
+
+    /// Starts what was claimed, and does what else there is to do in a round.
+    pub(super) async fn take(&self, asked: AskedClaim, claimed: Claimed) -> Result<Round> {
+        let AskedClaim {
+            instance,
+            now,
+            turn,
+            holds,
+            known,
+            slots,
+            some_full,
+        } = asked;
         self.context.failpoints.pass("claimer");
         let has_new_routes = claimed.newest_route != known;
         let started = claimed.runs.len();
@@ -287,14 +325,19 @@ impl Claimer {
                 answered: clock.boot(),
             });
         }
-        if claimed.newest_route != known {
-            self.routes.load().await?;
-        }
+        self.load_new_routes(&claimed, known).await?;
         Ok(claimed)
     }
 
+    pub(super) async fn load_new_routes(&self, claimed: &Claimed, known: RouteMark) -> Result<()> {
+        if claimed.newest_route == known {
+            return Ok(());
+        }
+        self.routes.load().await
+    }
+
     /// What may be claimed now.
-    fn turn(&self, served: &ServedRoutes) -> Turn {
+    pub(super) fn turn(&self, served: &ServedRoutes) -> Turn {
         let idle = self.in_flight.unfinished() == 0;
         self.suspects.turn(Instant::now(), idle, |route| {
             let internal = || self.routing.internal_served();
@@ -303,14 +346,9 @@ impl Claimer {
     }
 
     /// Claims one run that runs alone, while nothing is in flight.
-    async fn claim_suspect(
-        &self,
-        instance: InstanceId,
-        now: Millis,
-        served: ServedRoutes,
-        known: RouteMark,
-    ) -> Result<Round> {
-        for served in [served, self.routing.internal_served()] {
+    async fn claim_suspect(&self, instance: InstanceId, now: Millis) -> Result<Round> {
+        let known = self.routing.newest_route();
+        for served in [self.routing.served(), self.routing.internal_served()] {
             let suspect = ClaimParams {
                 suspect: true,
                 passed_over: self.incomputable.all(),
@@ -454,6 +492,18 @@ fn params(now: Millis, instance: InstanceId, served: ServedRoutes, slots: usize)
         passed_over: Arc::default(),
         planner: None,
     }
+}
+
+/// What a claim was made for.
+pub(super) struct AskedClaim {
+    instance: InstanceId,
+    now: Millis,
+    turn: Turn,
+    holds: Holds,
+    /// The newest route that was known.
+    pub(super) known: RouteMark,
+    slots: usize,
+    some_full: bool,
 }
 
 /// What was claimed in slots of the package's own.

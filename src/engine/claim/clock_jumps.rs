@@ -116,6 +116,17 @@ impl ClockJumps {
         Ok(reading.now())
     }
 
+    /// The same at once; `None`: something is to be done first.
+    #[must_use]
+    pub fn try_now(&self) -> Option<Millis> {
+        let Some(reading) = self.context.clock.reading() else {
+            return Some(self.context.now());
+        };
+        let mut watch = self.watch.try_lock().ok()?;
+        let watch = watch.get_or_insert_with(|| ClockWatch::new(reading));
+        watch.look(reading).is_none().then(|| reading.now())
+    }
+
     /// `past`: of the jumps before this one; it is added.
     async fn deal_with(&self, jump: Jump, past: &mut Past) -> Result<()> {
         past.add(jump);

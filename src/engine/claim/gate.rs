@@ -3,31 +3,35 @@
 //! Invariant: once [`ClaimGate::close`] has returned, no run starts until the gate is opened again.
 
 use super::routing::Holds;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use tokio::sync::{Mutex, MutexGuard, Notify, watch};
+use tokio::sync::{Mutex, Notify, OwnedMutexGuard, watch};
 
 /// Opened by a start or a drain, closed by a stop.
 pub struct ClaimGate {
     open: watch::Sender<bool>,
-    round: Mutex<()>,
+    round: Arc<Mutex<()>>,
     /// How many make rounds by hand.
     by_hand: watch::Sender<usize>,
-    rounds: Rounds,
+    rounds: Arc<Rounds>,
     /// How many wait until nothing is due.
     draining: AtomicUsize,
     /// Told when handlers or routes changed.
     pub handlers_changed: Notify,
+    /// Told when a round that the claimer has not made has left no slot free.
+    pub filled: Notify,
 }
 
 impl Default for ClaimGate {
     fn default() -> Self {
         Self {
             open: watch::Sender::new(false),
-            round: Mutex::default(),
+            round: Arc::default(),
             by_hand: watch::Sender::new(0),
-            rounds: Rounds::default(),
+            rounds: Arc::default(),
             draining: AtomicUsize::new(0),
             handlers_changed: Notify::new(),
+            filled: Notify::new(),
         }
     }
 }
@@ -89,12 +93,23 @@ impl ClaimGate {
 
     /// Held during a round of claiming: two at once would both see the same free slots. Between two rounds no run is
     /// claimed and not yet in flight.
-    pub async fn round(&self) -> RoundGuard<'_> {
-        let lock = self.round.lock().await;
+    pub async fn round(&self) -> RoundGuard {
+        let lock = Arc::clone(&self.round).lock_owned().await;
+        self.begin(lock)
+    }
+
+    /// The same at once; `None`: another round is under way, or somebody else makes them all.
+    #[must_use]
+    pub fn try_round(&self) -> Option<RoundGuard> {
+        let lock = Arc::clone(&self.round).try_lock_owned().ok()?;
+        (*self.by_hand.borrow() == 0).then(|| self.begin(lock))
+    }
+
+    fn begin(&self, lock: OwnedMutexGuard<()>) -> RoundGuard {
         self.rounds.begun.fetch_add(1, Ordering::AcqRel);
         RoundGuard {
             _lock: lock,
-            rounds: &self.rounds,
+            rounds: Arc::clone(&self.rounds),
         }
     }
 
@@ -141,12 +156,12 @@ struct Rounds {
 pub struct RoundNumber(u64);
 
 /// A round of claiming, which ends with this.
-pub struct RoundGuard<'a> {
-    _lock: MutexGuard<'a, ()>,
-    rounds: &'a Rounds,
+pub struct RoundGuard {
+    _lock: OwnedMutexGuard<()>,
+    rounds: Arc<Rounds>,
 }
 
-impl Drop for RoundGuard<'_> {
+impl Drop for RoundGuard {
     fn drop(&mut self) {
         self.rounds.ended.fetch_add(1, Ordering::AcqRel);
     }

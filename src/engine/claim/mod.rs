@@ -4,6 +4,7 @@ mod all_series;
 pub mod claimer;
 pub mod clock_jumps;
 pub mod description;
+mod direct;
 pub mod gate;
 pub mod incomputable;
 mod pattern;

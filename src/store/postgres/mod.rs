@@ -15,6 +15,7 @@ mod claim;
 mod complete;
 mod counters;
 mod delete;
+mod direct;
 mod entries;
 mod error_text;
 mod failure;
@@ -89,7 +90,8 @@ use self::tx::Effects;
 use self::writer::Writer;
 use crate::clock::Millis;
 use crate::error::{Error, Result};
-use crate::store::{JobSeq, Token};
+use crate::model::RunOutcome;
+use crate::store::{ClaimParams, CompleteParams, Completed, Completion, JobSeq, Token};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -159,6 +161,7 @@ struct Inner {
     /// Channel of notifications.
     channel: OnceCell<String>,
     counter_writes: AtomicUsize,
+    claim_limit: claim::ClaimLimit,
 }
 
 impl Inner {
@@ -204,6 +207,36 @@ impl Inner {
         }))
     }
 
+    async fn complete(&self, params: &CompleteParams) -> Result<Vec<Completed>> {
+        let (answers, after) = with_session!(self.general, WriteOptions::ENGINE, |session, resent| {
+            complete::apply(session, params, resent)
+        });
+        self.counters_written();
+        for completion in &params.completions {
+            match completion.outcome {
+                RunOutcome::Retry { due, .. } | RunOutcome::Snoozed { due } => self.scan_positions.run_added(due),
+                RunOutcome::Released | RunOutcome::Interrupted { .. } => self.scan_positions.runs_added(),
+                _ => {}
+            }
+        }
+        self.apply_effects(after).await;
+        Ok(answers)
+    }
+
+    /// Hands back what a claim brought besides. If it fails, the lease keeper finds that nobody has these runs, and does it.
+    async fn hand_back(&self, claim: &ClaimParams, completions: Vec<Completion>) {
+        if !completions.is_empty() {
+            let (now, instance) = (claim.now, claim.instance);
+            let _ = self
+                .complete(&CompleteParams {
+                    now,
+                    instance,
+                    completions,
+                })
+                .await;
+        }
+    }
+
     /// Notes a transaction with counter changes.
     fn counters_written(&self) {
         self.counter_writes.fetch_add(1, Ordering::Relaxed);
@@ -220,7 +253,6 @@ pub struct PostgresStore {
     /// The series whose history was trimmed last; the next sweep continues after it.
     trim_cursor: AtomicI64,
     compacting: AtomicBool,
-    claim_limit: claim::ClaimLimit,
     warnings: Vec<String>,
 }
 
@@ -263,6 +295,7 @@ impl PostgresStore {
             channel: OnceCell::new(),
             name: Uuid::now_v7().to_string(),
             counter_writes: AtomicUsize::new(0),
+            claim_limit: claim::ClaimLimit::default(),
         });
         with_session!(inner.general, WriteOptions::LONG_RUNNING, |session| migrate::apply(
             session
@@ -283,7 +316,6 @@ impl PostgresStore {
             last_token: AtomicI64::new(0),
             trim_cursor: AtomicI64::new(JobSeq::MIN.get()),
             compacting: AtomicBool::new(false),
-            claim_limit: claim::ClaimLimit::default(),
             warnings,
         }))
     }

@@ -4,17 +4,18 @@
 
 use super::pool::{WriteOptions, with_session};
 use super::{
-    PostgresStore, advance, change, claim, complete, counters, entries, history, instances, keys, list, metadata,
-    notes, read, retime, routes, statement, steps, sweep, uniques,
+    PostgresStore, advance, change, claim, counters, entries, history, instances, keys, list, metadata, notes, read,
+    retime, routes, statement, steps, sweep, uniques,
 };
 use crate::clock::Millis;
 use crate::error::{Error, ErrorCode, Result};
-use crate::model::{JobId, NewJob, RunOutcome, Status};
+use crate::model::{JobId, NewJob, Status};
 use crate::store::{
     AddedRoutes, BulkChangeOutcome, Cancellation, Change, ChangeOutcome, ClaimParams, ClaimRef, Claimed,
-    CompleteParams, Completed, Entry, EntryKey, EntryKind, FailedRun, History, HistoryPosition, InsertParams, Inserted,
-    InstanceId, JobRecord, JobSeq, ListFilter, LogLine, Note, Page, RecoverParams, Recovered, Retention, RouteId,
-    RouteMark, RunLocation, SeriesAdvance, SeriesSnapshot, Statement, Stats, Step, Store, Takeover, Token,
+    CompleteParams, Completed, DirectStore, Entry, EntryKey, EntryKind, FailedRun, History, HistoryPosition,
+    InsertParams, Inserted, InstanceId, JobRecord, JobSeq, ListFilter, LogLine, Note, Page, RecoverParams, Recovered,
+    Retention, RouteId, RouteMark, RunLocation, SeriesAdvance, SeriesSnapshot, Statement, Stats, Step, Store, Takeover,
+    Token,
 };
 use async_trait::async_trait;
 use std::path::Path;
@@ -34,6 +35,10 @@ impl Store for PostgresStore {
         self.writer.insert(params).await
     }
 
+    fn direct(&self) -> Option<&dyn DirectStore> {
+        Some(self)
+    }
+
     async fn claim(&self, params: ClaimParams) -> Result<Claimed> {
         let inner = self.inner_if_open()?;
         // Before the claim, so that claimed runs do not wait for it.
@@ -42,21 +47,11 @@ impl Store for PostgresStore {
         let claim::Answer { claimed, handed_back } =
             with_session!(inner.general, WriteOptions::ENGINE, |session| claim::apply(
                 session,
-                (&inner.scan_positions, &self.claim_limit),
+                (&inner.scan_positions, &inner.claim_limit),
                 &params,
                 self.reserve_tokens(params.slots)
             ));
-        if !handed_back.is_empty() {
-            // If this fails, the lease keeper finds that nobody has them, and does it.
-            let (now, instance, completions) = (params.now, params.instance, handed_back);
-            let _ = self
-                .complete(CompleteParams {
-                    now,
-                    instance,
-                    completions,
-                })
-                .await;
-        }
+        inner.hand_back(&params, handed_back).await;
         if !claimed.runs.is_empty() || claimed.more {
             inner.counters_written();
         }
@@ -79,20 +74,7 @@ impl Store for PostgresStore {
     }
 
     async fn complete(&self, params: CompleteParams) -> Result<Vec<Completed>> {
-        let inner = self.inner_if_open()?;
-        let (answers, after) = with_session!(inner.general, WriteOptions::ENGINE, |session, resent| {
-            complete::apply(session, &params, resent)
-        });
-        inner.counters_written();
-        for completion in &params.completions {
-            match completion.outcome {
-                RunOutcome::Retry { due, .. } | RunOutcome::Snoozed { due } => inner.scan_positions.run_added(due),
-                RunOutcome::Released | RunOutcome::Interrupted { .. } => inner.scan_positions.runs_added(),
-                _ => {}
-            }
-        }
-        inner.apply_effects(after).await;
-        Ok(answers)
+        self.inner_if_open()?.complete(&params).await
     }
 
     async fn change(&self, id: &JobId, change: Change, now: Millis) -> Result<ChangeOutcome> {

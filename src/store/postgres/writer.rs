@@ -4,6 +4,7 @@
 //! Invariant: a failing dispatch does not affect others.
 
 use super::Inner;
+use super::direct::{DirectClaim, EarlyReply, Reply};
 use super::failure::DbResult;
 use super::insert;
 use super::pool::{WriteOptions, with_session};
@@ -24,7 +25,8 @@ const MAX_BATCH_JOBS: usize = 2_000;
 /// One insert and its waiting caller.
 pub(super) struct Request {
     params: InsertParams,
-    reply_to: oneshot::Sender<Result<Vec<Inserted>>>,
+    reply: Reply,
+    claim: Option<DirectClaim>,
 }
 
 /// Sends requests to the inserting task.
@@ -39,9 +41,24 @@ impl Writer {
 
     pub(super) async fn insert(&self, params: InsertParams) -> Result<Vec<Inserted>> {
         let (reply_to, answer) = oneshot::channel();
-        let request = Request { params, reply_to };
+        let request = Request {
+            params,
+            reply: Reply::Caller(reply_to),
+            claim: None,
+        };
         self.0.send(request).await.map_err(|_| Error::closed())?;
         answer.await.map_err(|_| interrupted())?
+    }
+
+    /// Queues an insert if there is room; otherwise gives back who waits for it.
+    pub(super) fn try_send(
+        &self,
+        params: InsertParams,
+        reply: Reply,
+        claim: Option<DirectClaim>,
+    ) -> std::result::Result<(), Reply> {
+        let request = Request { params, reply, claim };
+        self.0.try_send(request).map_err(|refused| refused.into_inner().reply)
     }
 }
 
@@ -108,8 +125,7 @@ async fn write(inner: &Inner, mut batch: Vec<Request>) {
     batch.retain_mut(|request| {
         let too_late = inner.general.too_late(options(std::slice::from_ref(request)));
         too_late.is_none_or(|error| {
-            let (unused, _) = oneshot::channel();
-            let _ = std::mem::replace(&mut request.reply_to, unused).send(Err(error));
+            request.reply.take().send(Err(error));
             false
         })
     });
@@ -119,29 +135,41 @@ async fn write(inner: &Inner, mut batch: Vec<Request>) {
     // Those of a list stand or fall together; others were only sent together.
     let is_one = |request: &Request| request.params.all_or_nothing || request.params.jobs.len() == 1;
     let alone = batch.len() == 1 && batch.iter().all(is_one);
-    let outcome = insert(inner, &batch).await;
+    // A claim is made behind a request that is alone; other claims are dropped, and the news of the insert leads to one.
+    let claim = match batch.as_mut_slice() {
+        [request] => request.claim.take(),
+        _ => None,
+    };
+    let early = EarlyReply::default();
+    if let (Some(_), Some(request)) = (&claim, batch.first_mut()) {
+        early.keep(request.reply.take());
+    }
+    let outcome = insert(inner, &batch, claim.map(|claim| (claim, &early))).await;
+    if let (Some(reply), Some(request)) = (early.take(), batch.first_mut()) {
+        request.reply = reply;
+    }
     match outcome {
         Ok(mut answers) => {
             for request in batch {
                 let rest = answers.split_off(request.params.jobs.len().min(answers.len()));
-                let _ = request.reply_to.send(Ok(std::mem::replace(&mut answers, rest)));
+                request.reply.send(Ok(std::mem::replace(&mut answers, rest)));
             }
         }
         Err(error) if alone || error.code == ErrorCode::ConnectionError => {
             for request in batch {
-                let _ = request.reply_to.send(Err(error.clone()));
+                request.reply.send(Err(error.clone()));
             }
         }
         // One of them has failed: insert each alone.
         Err(_) => {
             for request in batch {
-                let answer = match insert(inner, std::slice::from_ref(&request)).await {
+                let answer = match insert(inner, std::slice::from_ref(&request), None).await {
                     Err(error) if is_unstorable(&error) && !request.params.all_or_nothing => {
                         insert_one_by_one(inner, &request.params).await
                     }
                     answer => answer,
                 };
-                let _ = request.reply_to.send(answer);
+                request.reply.send(answer);
             }
         }
     }
@@ -161,9 +189,10 @@ async fn insert_one_by_one(inner: &Inner, params: &InsertParams) -> Result<Vec<I
                 jobs: vec![job.clone()],
                 ..*params
             },
-            reply_to: oneshot::channel().0,
+            reply: Reply::Nobody,
+            claim: None,
         };
-        match insert(inner, std::slice::from_ref(&request)).await {
+        match insert(inner, std::slice::from_ref(&request), None).await {
             Ok(written) => answers.extend(written),
             Err(error) if is_unstorable(&error) => {
                 answers.push(Inserted::Refused(error.code, error.message));
@@ -174,35 +203,50 @@ async fn insert_one_by_one(inner: &Inner, params: &InsertParams) -> Result<Vec<I
     Ok(answers)
 }
 
-async fn insert(inner: &Inner, batch: &[Request]) -> Result<Vec<Inserted>> {
+async fn insert(inner: &Inner, batch: &[Request], claim: Option<(DirectClaim, &EarlyReply)>) -> Result<Vec<Inserted>> {
     if inner.is_closed() {
         return Err(Error::closed());
     }
     let now = batch.iter().map(|request| request.params.now).max().unwrap_or_default();
     let together = is_alone(batch);
-    let (answers, after) = with_session!(inner.general, options(batch), |session| {
-        apply(inner, session, batch, together, now)
+    if claim.is_some() {
+        // The scan that is sent with them is to see them.
+        inner.scan_positions.run_added(first_due(batch));
+    }
+    let ((answers, after), claimed) = with_session!(inner.general, options(batch), |session, resent| {
+        let insert = apply(inner, session, batch, together, now);
+        DirectClaim::behind(claim.as_ref(), insert, (inner, session, resent))
     });
     if answers.iter().all(|answer| *answer == Inserted::Created) {
-        let dues = batch
-            .iter()
-            .flat_map(|request| &request.params.jobs)
-            .filter_map(|job| job.due);
-        inner.scan_positions.run_added(dues.min().unwrap_or(Millis::MAX));
+        inner.scan_positions.run_added(first_due(batch));
     } else {
         inner.scan_positions.runs_added();
     }
     inner.apply_effects(after).await;
-    if answers.iter().any(|answer| {
+    let is_news = answers.iter().any(|answer| {
         !matches!(
             answer,
             Inserted::Existing(_) | Inserted::Duplicate(..) | Inserted::Conflict(_) | Inserted::Refused(..)
         )
-    }) {
+    });
+    let all_claimed = match (claim, batch) {
+        (Some((claim, _)), [request]) => claim.finish(inner, &request.params, claimed).await,
+        _ => false,
+    };
+    if is_news && !all_claimed {
         inner.wake();
     }
     inner.counters_written();
     Ok(answers)
+}
+
+/// When the first of them is due.
+fn first_due(batch: &[Request]) -> Millis {
+    let dues = batch
+        .iter()
+        .flat_map(|request| &request.params.jobs)
+        .filter_map(|job| job.due);
+    dues.min().unwrap_or(Millis::MAX)
 }
 
 async fn apply(

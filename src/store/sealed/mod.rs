@@ -5,6 +5,7 @@
 //! text that cannot be read spoils no answer but its own.
 
 mod audit;
+mod direct;
 mod keyring;
 mod open;
 mod processes;

@@ -9,11 +9,11 @@ use crate::model::{JobId, NewJob, Status};
 use crate::store::payload::{Field, Unreadable};
 use crate::store::{
     AddedRoutes, BulkChangeOutcome, Cancellation, Change, ChangeOutcome, ClaimParams, ClaimRef, Claimed,
-    CompleteParams, Completed, DeliveryReport, Entry, EntryKey, EntryKind, FailedRun, FigureQuery, FigureStore,
-    FigureSums, FileSizes, History, HistoryPosition, InsertParams, Inserted, InstanceId, JobRecord, JobSeq, ListFilter,
-    LogLine, NewWebhook, Note, Page, RecoverParams, Recovered, RelayedEvent, Retention, RouteFigures, RouteId,
-    RouteMark, RunLocation, SeriesAdvance, SeriesSnapshot, Statement, Stats, Step, Store, StoredEvent, Token,
-    TransactionCounts, Webhook, WebhookSet, WebhookStore,
+    CompleteParams, Completed, DeliveryReport, DirectStore, Entry, EntryKey, EntryKind, FailedRun, FigureQuery,
+    FigureStore, FigureSums, FileSizes, History, HistoryPosition, InsertParams, Inserted, InstanceId, JobRecord,
+    JobSeq, ListFilter, LogLine, NewWebhook, Note, Page, RecoverParams, Recovered, RelayedEvent, Retention,
+    RouteFigures, RouteId, RouteMark, RunLocation, SeriesAdvance, SeriesSnapshot, Statement, Stats, Step, Store,
+    StoredEvent, Token, TransactionCounts, Webhook, WebhookSet, WebhookStore,
 };
 use async_trait::async_trait;
 use std::path::Path;
@@ -79,6 +79,12 @@ impl Store for SealedStore {
     async fn insert(&self, params: InsertParams) -> Result<Vec<Inserted>> {
         let jobs = self.seal_jobs(params.jobs).await?;
         self.inner.insert(InsertParams { jobs, ..params }).await
+    }
+
+    fn direct(&self) -> Option<&dyn DirectStore> {
+        // Before something is sealed, the store may have to be asked.
+        let passes_on = self.keys.is_empty() && self.inner.direct().is_some();
+        passes_on.then_some(self)
     }
 
     async fn claim(&self, params: ClaimParams) -> Result<Claimed> {

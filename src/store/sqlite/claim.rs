@@ -173,6 +173,7 @@ fn take(tx: &mut Tx<'_>, candidate: &Candidate, params: &ClaimParams) -> Result<
     let connection = tx.connection;
     let Candidate { rank, run } = *candidate;
     let token = tx.next_token();
+    tx.claimed(run.job);
     let claimed = details(connection, candidate, token)?;
     ready::delete_ready(connection, rank, run.job, run.run)?;
     let identity = (run.job, run.run, params.instance, token, run.attempt, run.crashes);

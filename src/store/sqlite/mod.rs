@@ -20,6 +20,7 @@ mod complete;
 mod config;
 mod counters;
 mod delete;
+mod direct;
 mod disk_fault;
 mod entries;
 mod error_text;
@@ -122,6 +123,7 @@ use std::sync::atomic::AtomicI64;
 use std::sync::mpsc::{SendError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
 
 /// Longest wait for the writer at the end, somewhat more than the writer takes to give up a lock that others hold.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -230,7 +232,9 @@ impl SqliteStore {
             .await
             .map_err(|_| self.too_much_queued_error())?
             .map_err(|_| self.writer_ended_error())?;
-        let (call, answer) = WriteCall::new(options, deadline, run);
+        let (reply_to, answer) = oneshot::channel();
+        // The caller may have stopped waiting.
+        let call = WriteCall::new(options, deadline, run, |answer| drop(reply_to.send(answer)));
         self.send(Message::WriteOperation(Box::new(call)))
             .map_err(|_| self.writer_ended_error())?;
         // The writer returns the permits when the verb is answered.

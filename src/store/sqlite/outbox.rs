@@ -65,7 +65,7 @@ pub(super) fn append(tx: &mut Tx<'_>, event: Event<'_>) -> Result<()> {
         event.error.map(without_stack).transpose()?,
     );
     if connection.prepare_cached(INSERT_EVENT)?.execute(row)? > 0 {
-        tx.wake();
+        tx.has_event();
     }
     Ok(())
 }

@@ -13,10 +13,10 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::model::{JobId, Status};
 use crate::store::{
     AddedRoutes, BulkChangeOutcome, Cancellation, Change, ChangeOutcome, ClaimParams, ClaimRef, Claimed,
-    CompleteParams, Completed, DeliveryReport, Entry, EntryKey, EntryKind, FailedRun, History, HistoryPosition,
-    InsertParams, Inserted, InstanceId, JobRecord, JobSeq, ListFilter, LogLine, NewWebhook, Note, Page, RecoverParams,
-    Recovered, RelayedEvent, Retention, RouteId, RouteMark, RunLocation, SeriesAdvance, SeriesSnapshot, Stats, Step,
-    Store, StoredEvent, Takeover, Token, Webhook, WebhookSet, WebhookStore,
+    CompleteParams, Completed, DeliveryReport, DirectStore, Entry, EntryKey, EntryKind, FailedRun, History,
+    HistoryPosition, InsertParams, Inserted, InstanceId, JobRecord, JobSeq, ListFilter, LogLine, NewWebhook, Note,
+    Page, RecoverParams, Recovered, RelayedEvent, Retention, RouteId, RouteMark, RunLocation, SeriesAdvance,
+    SeriesSnapshot, Stats, Step, Store, StoredEvent, Takeover, Token, Webhook, WebhookSet, WebhookStore,
 };
 use async_trait::async_trait;
 use std::path::Path;
@@ -36,10 +36,13 @@ impl Store for SqliteStore {
         self.write(options, move |tx| insert::apply(tx, &params)).await
     }
 
-    async fn claim(&self, mut params: ClaimParams) -> Result<Claimed> {
-        // Claims are not synced, and advances have to be.
-        params.planner = params.planner.filter(|_| self.readers.is_none());
-        let options = WriteOptions::plain(params.slots);
+    fn direct(&self) -> Option<&dyn DirectStore> {
+        // Else the caller's thread would do the writing.
+        self.callers_writer.is_none().then_some(self)
+    }
+
+    async fn claim(&self, params: ClaimParams) -> Result<Claimed> {
+        let (options, params) = self.claim_call(params);
         self.write(options, move |tx| claim::apply(tx, &params)).await
     }
 

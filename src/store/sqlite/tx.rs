@@ -10,7 +10,7 @@ use crate::model::{EventKind, Status};
 use crate::store::rules::counters::{self, RunCounter};
 use crate::store::{InstanceId, JobSeq, RouteId, Token};
 use rusqlite::{CachedStatement, Connection, Params};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -43,6 +43,10 @@ pub(super) struct Tx<'a> {
     cached: CachedStatements<'a>,
     /// The last assigned job number; `None`: not read yet.
     last_number: Option<JobSeq>,
+    /// Jobs of which nobody need be told if this transaction claims them as well.
+    unclaimed: HashSet<JobSeq>,
+    /// There is something to relay.
+    has_events: bool,
     effects: Effects,
 }
 
@@ -57,7 +61,7 @@ struct CachedStatements<'a> {
 /// Effects of a committed transaction.
 #[derive(Debug, Default)]
 pub(super) struct Effects {
-    /// Something may have become claimable, or due earlier.
+    /// Something may have become claimable, or due earlier, or there is something to relay.
     pub(super) wake: bool,
     /// Deleted registrations.
     pub(super) instance_ended: Vec<InstanceId>,
@@ -85,6 +89,8 @@ impl<'a> Tx<'a> {
             last: ((RouteId::MIN, 0), 0),
             cached: CachedStatements::default(),
             last_number: None,
+            unclaimed: HashSet::new(),
+            has_events: false,
             effects: Effects::default(),
         }
     }
@@ -159,15 +165,36 @@ impl<'a> Tx<'a> {
 
     /// Reserves `count` new job numbers; returns the first.
     pub(super) fn reserve_job_numbers(&mut self, count: i64) -> Result<JobSeq> {
-        let last = match self.last_number {
-            Some(last) => last,
-            None => self
-                .connection
-                .prepare_cached(SELECT_LAST_JOB_NUMBER)?
-                .query_row([], |row| row.get(0))?,
-        };
+        let last = self.last_job_number()?;
         self.last_number = Some(last.plus(count));
         Ok(last.plus(1))
+    }
+
+    fn last_job_number(&self) -> Result<JobSeq> {
+        if let Some(last) = self.last_number {
+            return Ok(last);
+        }
+        let mut select = self.connection.prepare_cached(SELECT_LAST_JOB_NUMBER)?;
+        Ok(select.query_row([], |row| row.get(0))?)
+    }
+
+    /// Runs `insert`, of whose jobs nobody is told that this transaction claims, too.
+    pub(super) fn inserting<R>(&mut self, insert: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
+        let others = std::mem::take(&mut self.effects.wake);
+        let before = self.last_job_number()?.get();
+        let inserted = insert(self)?;
+        if std::mem::replace(&mut self.effects.wake, others) {
+            let last = self.last_job_number()?.get();
+            self.unclaimed.extend((before + 1..=last).map(JobSeq::new));
+        }
+        Ok(inserted)
+    }
+
+    /// A run of this job was claimed.
+    pub(super) fn claimed(&mut self, job: JobSeq) {
+        if !self.unclaimed.is_empty() {
+            self.unclaimed.remove(&job);
+        }
     }
 
     /// The statement `sql`, which inserts several jobs, with unbound parameters.
@@ -211,6 +238,11 @@ impl<'a> Tx<'a> {
         of_state.map(|(_, n)| n).sum()
     }
 
+    /// Notes that an event was appended to the outbox.
+    pub(super) fn has_event(&mut self) {
+        self.has_events = true;
+    }
+
     /// Notes that something became claimable or due earlier.
     pub(super) fn wake(&mut self) {
         self.effects.wake = true;
@@ -250,6 +282,7 @@ impl<'a> Tx<'a> {
         for ((route, kind), n) in self.deltas.into_iter().filter(|(_, n)| *n != 0) {
             add.execute((route, kind, n))?;
         }
+        self.effects.wake |= !self.unclaimed.is_empty() || self.has_events;
         Ok(self.effects)
     }
 }

@@ -6,7 +6,6 @@ use super::tx::Tx;
 use crate::error::{Error, ErrorCode, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
-use tokio::sync::oneshot;
 
 /// How the writer treats a verb.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +20,8 @@ pub(super) struct WriteOptions {
     pub(super) rows: usize,
     /// How many dispatches or ends of attempts it is, for whoever counts those that were written together.
     pub(super) jobs: usize,
+    /// How many of the permits it has that bound the queue.
+    pub(super) permits: usize,
 }
 
 impl WriteOptions {
@@ -32,6 +33,7 @@ impl WriteOptions {
             alone: false,
             rows: rows.max(1),
             jobs: 0,
+            permits: 1,
         }
     }
 
@@ -49,6 +51,11 @@ impl WriteOptions {
             jobs: self.rows,
             ..self
         }
+    }
+
+    /// The same without a permit, for a caller that has bounds of its own.
+    pub(super) fn unbounded(self) -> Self {
+        Self { permits: 0, ..self }
     }
 
     /// One slice of bulk work.
@@ -82,36 +89,33 @@ pub(super) trait WriteOperation: Send {
     fn answer(self: Box<Self>, committed: Result<()>);
 }
 
-/// A verb made of a closure and a waiting caller.
-pub(super) struct WriteCall<R, F> {
+/// A verb made of a closure, and of what takes the answer.
+pub(super) struct WriteCall<R, F, A> {
     options: WriteOptions,
     deadline: Instant,
     run: F,
     result: Option<R>,
-    reply_to: oneshot::Sender<Result<R>>,
+    done: A,
 }
 
-impl<R, F> WriteCall<R, F> {
-    /// A verb that runs `run`, and waits for locks of others until the deadline.
-    pub(super) fn new(options: WriteOptions, deadline: Instant, run: F) -> (Self, oneshot::Receiver<Result<R>>) {
-        let (reply_to, answer) = oneshot::channel();
-        (
-            Self {
-                options,
-                deadline,
-                run,
-                result: None,
-                reply_to,
-            },
-            answer,
-        )
+impl<R, F, A> WriteCall<R, F, A> {
+    /// A verb that runs `run`, and waits for locks of others until the deadline. `done` is called on the writer's thread.
+    pub(super) fn new(options: WriteOptions, deadline: Instant, run: F, done: A) -> Self {
+        Self {
+            options,
+            deadline,
+            run,
+            result: None,
+            done,
+        }
     }
 }
 
-impl<R, F> WriteOperation for WriteCall<R, F>
+impl<R, F, A> WriteOperation for WriteCall<R, F, A>
 where
     R: Send,
     F: FnMut(&mut Tx<'_>) -> Result<R> + Send,
+    A: FnOnce(Result<R>) + Send,
 {
     fn options(&self) -> WriteOptions {
         self.options
@@ -133,10 +137,10 @@ where
     }
 
     fn answer(self: Box<Self>, committed: Result<()>) {
-        let Self { result, reply_to, .. } = *self;
+        let Self { result, done, .. } = *self;
         let answer = committed.and_then(|()| result.ok_or_else(internal_error));
-        // The caller may have stopped waiting.
-        let _ = reply_to.send(answer);
+        // A panic must not stop the writer for everyone else: what the closure holds tells its caller.
+        let _ = catch_unwind(AssertUnwindSafe(|| done(answer)));
     }
 }
 

@@ -49,10 +49,25 @@ const RETRY_PAUSES: [Duration; 3] = [
 pub(super) enum Message {
     /// A verb to execute.
     WriteOperation(Box<dyn WriteOperation>),
+    /// One or two, in this order and in one transaction if there is room for both.
+    WriteOperations(Box<dyn WriteOperation>, Option<Box<dyn WriteOperation>>),
     /// A setting has changed; check it.
     WakeUp,
     /// Execute what is queued, then end.
     Close,
+}
+
+impl Message {
+    /// Tells whoever waits that nothing of it was done.
+    pub(super) fn refuse(self, error: &Error) {
+        let (first, second) = match self {
+            Self::WriteOperation(operation) => (Some(operation), None),
+            Self::WriteOperations(first, second) => (Some(first), second),
+            Self::WakeUp | Self::Close => (None, None),
+        };
+        let operations = first.into_iter().chain(second);
+        operations.for_each(|operation| operation.answer(Err(error.clone())));
+    }
 }
 
 /// The state of the writer's thread.
@@ -141,6 +156,10 @@ impl Writer {
         match message {
             Message::WriteOperation(operation) if operation.options().urgent => self.state.queued.push_front(operation),
             Message::WriteOperation(operation) => self.state.queued.push_back(operation),
+            Message::WriteOperations(first, second) => {
+                self.state.queued.push_back(first);
+                self.state.queued.extend(second);
+            }
             Message::WakeUp => {}
             Message::Close => {
                 self.state.closing = true;
@@ -196,7 +215,8 @@ impl Writer {
     }
 
     fn answer(&self, batch: Vec<Box<dyn WriteOperation>>, outcome: &Result<()>) {
-        self.shared.release_write_permits(batch.len());
+        let permits = batch.iter().map(|operation| operation.options().permits);
+        self.shared.release_write_permits(permits.sum());
         batch
             .into_iter()
             .for_each(|operation| operation.answer(outcome.clone()));
@@ -397,11 +417,7 @@ impl Writer {
         } = self;
         shared.mark_closed();
         // Late senders are told that the store is closed.
-        for message in inbox.try_iter() {
-            if let Message::WriteOperation(operation) = message {
-                operation.answer(Err(Error::closed()));
-            }
-        }
+        inbox.try_iter().for_each(|message| message.refuse(&Error::closed()));
         drop(checkpoints);
         if file.is_some() {
             super::checkpoint::final_checkpoint(&connection);
