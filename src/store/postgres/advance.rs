@@ -26,9 +26,7 @@ pub(super) async fn apply(session: &Session, now: Millis, advances: &[SeriesAdva
     let mut stored_jobs = state::lock_series(session, &jobs).await?;
     let mut counted = 0;
     for advance in advances {
-        let stored_job = stored_jobs
-            .iter_mut()
-            .find(|stored_job| stored_job.job.seq == advance.job);
+        let stored_job = state::find_among(&mut stored_jobs, advance.job);
         counted += usize::from(stored_job.is_some_and(|stored_job| apply_one(&mut tx, stored_job, advance, now)));
     }
     if counted == 0 {

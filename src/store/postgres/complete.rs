@@ -181,9 +181,7 @@ async fn complete_series_runs(
     let mut stored_jobs = state::lock_series(session, &jobs).await?;
     let mut answers = Vec::new();
     for (index, completion) in completions {
-        let stored_job = stored_jobs
-            .iter_mut()
-            .find(|stored_job| stored_job.job.seq == completion.job);
+        let stored_job = state::find_among(&mut stored_jobs, completion.job);
         let holder = |run: &Run| is_claimed_by(run, completion, params.instance);
         let ended_claim = stored_job.and_then(|stored_job| EndedClaim::from(stored_job, holder));
         let completed = match ended_claim {

@@ -164,7 +164,7 @@ async fn end_claims(
     jobs.dedup();
     let mut stored_jobs = state::lock_series(tx.session, &jobs).await?;
     for (job, run, token, place) in &claims {
-        let stored_job = stored_jobs.iter_mut().find(|stored_job| stored_job.job.seq == *job);
+        let stored_job = state::find_among(&mut stored_jobs, *job);
         let wanted = |found: &Run| {
             found.run == *run
                 && matches!(&found.run_state, RunState::Running(running) if running.token == *token && running.owner == instance)

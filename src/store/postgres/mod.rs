@@ -55,6 +55,7 @@ mod scan_positions;
 mod series;
 mod series_changes;
 mod series_moves;
+mod series_rows;
 mod series_snapshot;
 mod session;
 mod state;

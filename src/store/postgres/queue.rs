@@ -17,7 +17,6 @@ const DELETE_BLOCKED: &str = include_str!("sql/delete_blocked.sql");
 const DELETE_SCHEDULED: &str = include_str!("sql/delete_scheduled.sql");
 const DELETE_SCHEDULED_BY_DAY: &str = include_str!("sql/delete_scheduled_by_day.sql");
 const DELETE_PAUSED: &str = include_str!("sql/delete_paused.sql");
-const DELETE_RUNNING: &str = include_str!("sql/delete_running.sql");
 const DELETE_ENDED: &str = include_str!("sql/delete_ended.sql");
 
 pub(super) fn delete_ready(tx: &mut Tx<'_>, rank: Rank, job: JobSeq, run: i64) {
@@ -39,7 +38,7 @@ pub(super) fn delete_paused(tx: &mut Tx<'_>, job: JobSeq, run: i64) {
 }
 
 pub(super) fn delete_running(tx: &mut Tx<'_>, job: JobSeq, run: i64, running: &Running) {
-    tx.delete(DELETE_RUNNING, params![job, run, running.token]);
+    tx.delete_running(job, run, running.token);
     tx.slot_freed(running.key);
 }
 

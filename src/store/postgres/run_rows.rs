@@ -18,6 +18,7 @@ const INSERT_PAUSED: &str = include_str!("sql/insert_paused.sql");
 const INSERT_ENDED: &str = include_str!("sql/insert_ended.sql");
 const INSERT_OCCURRENCES: &str = include_str!("sql/insert_occurrences.sql");
 const INSERT_ATTEMPTS: &str = include_str!("sql/insert_attempts.sql");
+const DELETE_ENDED_OCCURRENCES: &str = include_str!("sql/delete_ended_occurrences.sql");
 const DELETE_STEPS_OF_ENDED_RUNS: &str = include_str!("sql/delete_steps_of_ended_runs.sql");
 
 /// A claimed run.
@@ -94,7 +95,7 @@ pub(super) struct Ended {
     pub(super) result: Option<Box<str>>,
 }
 
-/// Rows to insert.
+/// Rows to insert, and what goes for them.
 #[derive(Default)]
 pub(super) struct PendingInserts {
     pub(super) ready: Vec<(Rank, Waiting)>,
@@ -105,6 +106,8 @@ pub(super) struct PendingInserts {
     pub(super) occurrences: Vec<NewOccurrence>,
     pub(super) attempts: Vec<Ended>,
     pub(super) steps_after_run: StepsOfEndedRuns,
+    /// Runs of series that are over.
+    pub(super) ended_occurrences: Vec<(JobSeq, i64)>,
 }
 
 /// Ended runs with steps to delete.
@@ -155,6 +158,10 @@ impl PendingInserts {
         let steps = &self.steps_after_run;
         add(steps.jobs.len(), DELETE_STEPS_OF_ENDED_RUNS, &|| {
             params![steps.jobs.clone(), steps.runs.clone(), steps.keeps_own.clone()]
+        });
+        let over = &self.ended_occurrences;
+        add(over.len(), DELETE_ENDED_OCCURRENCES, &|| {
+            vec![column(over, |row| row.0), column(over, |row| row.1)]
         });
         let ready = &self.ready;
         add(ready.len(), INSERT_READY, &|| {

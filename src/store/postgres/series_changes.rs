@@ -2,7 +2,6 @@
 //!
 //! Invariants: `ended` has a row for an ended series, and the job counters follow every change of its state.
 
-use super::param::params;
 use super::queue;
 use super::series::Series;
 use super::tx::Tx;
@@ -11,9 +10,6 @@ use crate::model::Status;
 use crate::store::rules::phase::Phase;
 use crate::store::rules::series::{RunEnd, SeriesState};
 use crate::store::{JobSeq, RouteId};
-
-const UPDATE_SERIES: &str = include_str!("sql/update_series.sql");
-const DELETE_OCCURRENCE: &str = include_str!("sql/delete_occurrence.sql");
 
 impl Series {
     /// Writes it at the end of the transaction; does not update counters.
@@ -27,38 +23,7 @@ impl Series {
                 tx.inserts.ended.push((status, at, job));
             }
         }
-        let (state, live) = (self.state, self.state.live);
-        let reason = self.reason.filter(|_| state.ended_as.is_some());
-        tx.write_later(
-            UPDATE_SERIES,
-            params![
-                job,
-                self.spec,
-                state.version,
-                state.end_code(),
-                state.ended_at,
-                reason,
-                state.next_at,
-                state.after_live_runs,
-                self.last_at,
-                state.runs,
-                state.ended,
-                state.succeeded,
-                state.failed,
-                live.queued,
-                live.running,
-                live.waiting,
-                state.paused,
-                state.failed_at,
-                state.reruns,
-                self.settled.to_text(),
-                state.last.map(|last| last.run),
-                state.last.map(|last| last.status as i32),
-                state.last.map(|last| last.ended_at),
-                state.failing.map_or(0, |failing| failing.runs),
-                state.failing.map(|failing| failing.since),
-            ],
-        );
+        tx.series.put(job, self);
     }
 
     /// Records an ended run, and ends the series after its last run.
@@ -69,7 +34,7 @@ impl Series {
         from: Phase,
         now: Millis,
     ) {
-        tx.write_later(DELETE_OCCURRENCE, params![job, run.run]);
+        tx.inserts.ended_occurrences.push((job, run.run));
         let after = self.state.run_ended(from, run, Some(scheduled_at), now);
         if after.wakes_claimer {
             tx.wake();
@@ -78,7 +43,7 @@ impl Series {
 
     /// Deletes a run that nobody has begun; its occurrence is to be dealt with again.
     pub(super) fn run_taken_back(&mut self, tx: &mut Tx<'_>, (job, run): (JobSeq, i64), scheduled_at: Millis) {
-        tx.write_later(DELETE_OCCURRENCE, params![job, run]);
+        tx.inserts.ended_occurrences.push((job, run));
         self.state
             .run_taken_back(&mut self.settled, Phase::Running, scheduled_at);
     }

@@ -234,6 +234,14 @@ pub(super) async fn lock_series(session: &Session, jobs: &Vec<JobSeq>) -> DbResu
     Ok(stored_jobs)
 }
 
+/// A job among those that were read together, which are in the order of their numbers.
+pub(super) fn find_among(stored_jobs: &mut [StoredJob], job: JobSeq) -> Option<&mut StoredJob> {
+    let at = stored_jobs
+        .binary_search_by_key(&job, |stored_job| stored_job.job.seq)
+        .ok()?;
+    stored_jobs.get_mut(at)
+}
+
 /// Prepares the query for jobs, so that it can be pipelined with others.
 pub(super) async fn prepare_ahead(session: &Session, jobs: &Vec<JobSeq>) -> DbResult<()> {
     session.prepare_ahead(SELECT_STATE, &[jobs]).await

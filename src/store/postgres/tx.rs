@@ -7,16 +7,19 @@ use super::failure::{DbResult, Failure};
 use super::outbox::{self, Event};
 use super::param::{Param, params};
 use super::run_rows::{KeyId, PendingInserts};
+use super::series_rows::PendingSeries;
 use super::session::Session;
 use crate::model::Status;
-use crate::store::RouteId;
 use crate::store::rules::counters::{self, RunCounter};
+use crate::store::{JobSeq, RouteId, Token};
 use futures_util::future::try_join;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::{Future, poll_fn};
 use std::task::Poll;
 
 const INSERT_COUNTERS: &str = include_str!("sql/insert_counters.sql");
+
+const DELETE_RUNNING: &str = include_str!("sql/delete_running.sql");
 
 /// A statement that is deferred to the end of its verb.
 type Statement = (&'static str, Vec<Box<dyn Param>>);
@@ -25,7 +28,11 @@ type Statement = (&'static str, Vec<Box<dyn Param>>);
 pub(super) struct Tx<'a> {
     pub(super) session: &'a Session,
     pub(super) inserts: PendingInserts,
+    /// Series to write at the end.
+    pub(super) series: PendingSeries,
     deletes: Vec<Statement>,
+    /// Claims that end.
+    ended_claims: Vec<(JobSeq, i64, Token)>,
     write_later: Vec<Statement>,
     deltas: BTreeMap<(RouteId, i32), i64>,
     wake: bool,
@@ -62,7 +69,9 @@ impl<'a> Tx<'a> {
         Self {
             session,
             inserts: PendingInserts::default(),
+            series: PendingSeries::default(),
             deletes: Vec::new(),
+            ended_claims: Vec::new(),
             write_later: Vec::new(),
             deltas: BTreeMap::new(),
             wake: false,
@@ -74,6 +83,11 @@ impl<'a> Tx<'a> {
     /// Deletes a row that must exist; it is gone if another process moved it since it was read.
     pub(super) fn delete(&mut self, sql: &'static str, params: Vec<Box<dyn Param>>) {
         self.deletes.push((sql, params));
+    }
+
+    /// The same for the row of a claim, by its token.
+    pub(super) fn delete_running(&mut self, job: JobSeq, run: i64, token: Token) {
+        self.ended_claims.push((job, run, token));
     }
 
     /// Executes a statement at the end, after the deletions and before the insertions.
@@ -157,13 +171,19 @@ impl<'a> Tx<'a> {
 
     /// Executes the deletions; returns the statements to execute after them.
     async fn write(&mut self) -> DbResult<Vec<Statement>> {
-        let deletes = std::mem::take(&mut self.deletes);
+        let mut deletes = std::mem::take(&mut self.deletes);
+        let mut expected = vec![1; deletes.len()];
+        let claims = std::mem::take(&mut self.ended_claims);
+        if !claims.is_empty() {
+            expected.push(claims.len() as u64);
+            deletes.push((DELETE_RUNNING, claim_columns(&claims)));
+        }
         prepare(self.session, &deletes).await?;
-        let deleted = send(self.session, &deletes).await?;
-        if deleted.iter().any(|count| *count != 1) {
+        if send(self.session, &deletes).await? != expected {
             return Err(Failure::ConcurrentChange);
         }
         let mut writes = std::mem::take(&mut self.write_later);
+        writes.extend(std::mem::take(&mut self.series).statement());
         writes.extend(std::mem::take(&mut self.inserts).statements());
         writes.extend(self.counter_statement());
         prepare(self.session, &writes).await?;
@@ -188,6 +208,14 @@ impl<'a> Tx<'a> {
         let numbers: Vec<i64> = deltas.iter().map(|(_, n)| **n).collect();
         Some((INSERT_COUNTERS, params![routes, kinds, numbers]))
     }
+}
+
+fn claim_columns(claims: &[(JobSeq, i64, Token)]) -> Vec<Box<dyn Param>> {
+    params![
+        claims.iter().map(|claim| claim.0).collect::<Vec<_>>(),
+        claims.iter().map(|claim| claim.1).collect::<Vec<_>>(),
+        claims.iter().map(|claim| claim.2).collect::<Vec<_>>(),
+    ]
 }
 
 fn borrowed(params: &[Box<dyn Param>]) -> Vec<&dyn Param> {

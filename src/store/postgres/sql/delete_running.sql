@@ -1,1 +1,3 @@
-DELETE FROM ductape.running WHERE job = $1 AND run = $2 AND token = $3
+DELETE FROM ductape.running
+USING unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS claim (job, run, token)
+WHERE running.job = claim.job AND running.run = claim.run AND running.token = claim.token

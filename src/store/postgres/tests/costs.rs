@@ -3,9 +3,12 @@
 
 use super::super::{Address, PostgresConfig, PostgresStore};
 use super::test_support::{Schema, Server, served};
+use crate::model::NewJob;
 use crate::store::contract::report_skipped;
-use crate::store::contract::test_support::{T0, done, one_off};
-use crate::store::{ClaimParams, ClaimedRun, CompleteParams, Completion, InsertParams, InstanceId, RouteId, Store};
+use crate::store::contract::test_support::{T0, done, one_off, series, step};
+use crate::store::{
+    ClaimParams, Claimed, ClaimedRun, CompleteParams, Completion, InsertParams, InstanceId, RouteId, Store,
+};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -110,6 +113,12 @@ impl Calls {
     }
 
     async fn claim(&self) -> (Vec<ClaimedRun>, Counts) {
+        let (claimed, counts) = self.claim_all().await;
+        assert_eq!(claimed.runs.len(), JOBS_PER_CALL);
+        (claimed.runs, counts)
+    }
+
+    async fn claim_all(&self) -> (Claimed, Counts) {
         let params = ClaimParams {
             now: T0,
             instance: self.instance,
@@ -121,9 +130,18 @@ impl Calls {
             planner: None,
         };
         let (claimed, counts) = self.proxy.count(self.store.claim(params)).await;
-        let runs = claimed.unwrap().runs;
-        assert_eq!(runs.len(), JOBS_PER_CALL);
-        (runs, counts)
+        (claimed.unwrap(), counts)
+    }
+
+    /// The counts of finding due series, of moving them on, of claiming their runs, and of completing these.
+    async fn occurrences(&self) -> [Counts; 4] {
+        let (claimed, found) = self.claim_all().await;
+        assert_eq!(claimed.series.len(), JOBS_PER_CALL);
+        let advances = claimed.series.iter().map(|due| step(due, due.next_at)).collect();
+        let (moved, advanced) = self.proxy.count(self.store.advance(T0, advances)).await;
+        assert_eq!(moved.unwrap(), JOBS_PER_CALL);
+        let (runs, claimed) = self.claim().await;
+        [found, advanced, claimed, self.complete(runs).await]
     }
 
     async fn complete(&self, runs: Vec<ClaimedRun>) -> Counts {
@@ -195,13 +213,60 @@ async fn round_trips_per_call_stay_within_bounds() {
     );
 }
 
-/// Pages that a statement read and WAL records that it wrote, per job, as the server counts them.
-async fn cost(client: &tokio_postgres::Client, statement: &str) -> (f64, f64) {
+/// However many occurrences there are in a call, each of its steps is a statement for all of them.
+#[tokio::test]
+async fn statements_per_call_are_independent_of_the_number_of_occurrences() {
+    let Some(server) = Server::named() else {
+        return report_skipped("statements_per_call_are_independent_of_the_number_of_occurrences");
+    };
+    let schema = server.schema();
+    let proxy = CountingProxy::default();
+    let store = proxy.store(&schema).await;
+    let instance = store.register(3_600_000, 10).await.unwrap();
+    let recurring = |job: usize| NewJob {
+        input: job.to_string().into(),
+        ..series(&job.to_string())
+    };
+    let params = InsertParams {
+        jobs: (0..JOBS_PER_CALL).map(recurring).collect(),
+        ..insert_params("")
+    };
+    store.insert(params).await.unwrap();
+    let calls = Calls { proxy, store, instance };
+    // The first calls prepare their statements.
+    calls.occurrences().await;
+    let mut most = [[0; 3]; 4];
+    for _ in 0..CALLS {
+        for (most, counts) in most.iter_mut().zip(calls.occurrences().await) {
+            *most = std::array::from_fn(|n| most[n].max(counts[n]));
+        }
+    }
+    println!("round trips, statements, parsed of {JOBS_PER_CALL} occurrences: {most:?}");
+    let bounds = [[3, 3], [8, 8], [3, 3], [13, 13]];
+    for (counts, [round_trips, statements]) in most.iter().zip(bounds) {
+        assert!(
+            counts[0] <= round_trips && counts[1] <= statements,
+            "{most:?}, bounds {bounds:?}"
+        );
+        assert_eq!(counts[2], 0, "statements are prepared once: {most:?}");
+    }
+}
+
+/// The lines of the plan of a statement, which is executed.
+async fn explain(client: &tokio_postgres::Client, statement: &str) -> Vec<String> {
     let explain = format!("EXPLAIN (ANALYZE, BUFFERS, WAL, TIMING off, FORMAT text) {statement}");
     let rows = client.query(&explain, &[]).await.unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+/// Pages that a statement read and WAL records that it wrote, per job, as the server counts them.
+async fn cost(client: &tokio_postgres::Client, statement: &str) -> (f64, f64) {
+    costs_in(&explain(client, statement).await)
+}
+
+fn costs_in(plan: &[String]) -> (f64, f64) {
     let (mut pages, mut records) = (None, None);
-    for row in rows {
-        let line: String = row.get(0);
+    for line in plan {
         let number = |word: &str| -> Option<f64> {
             let (_, rest) = line.split_once(word)?;
             rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
