@@ -30,6 +30,7 @@ pub(in crate::connector) fn attempt(
         input: input.into(),
         created: 0,
         recurring: false,
+        grace: None,
         unreadable: None,
     };
     let route = Route {

@@ -94,6 +94,8 @@ pub struct ClaimedRun {
     pub created: Millis,
     /// Whether the job recurs.
     pub recurring: bool,
+    /// How late after its time it may begin by the schedule of its job, ms, of a run that is late already; `None`: nobody asked.
+    pub grace: Option<i64>,
     /// Why input or token cannot be read: both are encrypted, and this process cannot run it.
     pub unreadable: Option<Box<Unreadable>>,
 }

@@ -97,6 +97,7 @@ macro_rules! store_contract {
         $crate::store::contract::store_contract!(@tests $make, recurring: {
             an_occurrence_becomes_a_run_and_the_series_moves_on,
             an_advance_from_an_old_version_does_nothing,
+            a_late_run_says_how_late_it_may_be,
             an_identical_series_without_a_chosen_id_is_reported,
             deferred_occurrence_waits_for_the_live_run,
             a_run_that_was_taken_back_leaves_its_occurrence_to_its_series,

@@ -47,6 +47,7 @@ fn delivery(webhook: &str) -> Attempt {
         input: r#"{"event":"job.completed"}"#.into(),
         created: 0,
         recurring: false,
+        grace: None,
         unreadable: None,
     };
     Attempt {

@@ -16,7 +16,8 @@ const PROMPT_MS: i64 = 1_000;
 
 /// Whether the run, which is about to begin at `now`, has waited until its occurrence was missed. What cannot be found out is begun.
 pub(super) async fn is_too_late(context: &Context, run: &ClaimedRun, now: Millis) -> bool {
-    if !has_only_waited(run) || now.saturating_sub(run.scheduled_at) <= PROMPT_MS {
+    // The claim has asked of a run that was late by then: when many fall due at once, that is most of them.
+    if !has_only_waited(run) || now.saturating_sub(run.scheduled_at) <= run.grace.unwrap_or(0).max(PROMPT_MS) {
         return false;
     }
     let before = run.job.plus(-1);

@@ -153,6 +153,7 @@ mod tests {
             input: "{}".into(),
             created: 0,
             recurring: false,
+            grace: None,
             unreadable: None,
         };
         let route = Route {

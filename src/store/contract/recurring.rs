@@ -30,6 +30,31 @@ pub async fn an_occurrence_becomes_a_run_and_the_series_moves_on(s: &TestStore) 
     assert!(record.recurrence.is_some());
 }
 
+/// When many fall due at once, most of their runs begin late, and who begins them need not ask for each.
+pub async fn a_late_run_says_how_late_it_may_be(s: &TestStore) {
+    let recurrence = |grace| Recurrence { grace, ..every(60_000) };
+    let process = s.process().await;
+    for (number, (grace, now, found)) in [
+        (None, T0 + 1_000, None),
+        (None, T0 + 1_001, Some(60_000)),
+        (Some(5_000), T0 + 1_001, Some(5_000)),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = number.to_string();
+        s.add(NewJob {
+            recurrence: Some(recurrence(grace)),
+            ..series(&name)
+        })
+        .await;
+        s.run_due_occurrence(T0, Some(T0 + 60_000)).await;
+        assert_eq!(s.claim_one(process, now).await.grace, found, "{grace:?} at {now}");
+        s.add(one_off(&format!("once-{name}"))).await;
+        assert_eq!(s.claim_one(process, now).await.grace, None);
+    }
+}
+
 pub async fn an_identical_series_without_a_chosen_id_is_reported(s: &TestStore) {
     let anonymous = |job: NewJob| NewJob {
         id: JobId::generate(),

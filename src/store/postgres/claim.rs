@@ -11,7 +11,9 @@ use super::session::Session;
 use super::state::{read_id, unsigned};
 use crate::clock::Millis;
 use crate::model::RunOutcome;
+use crate::model::schedule::DEFAULT_GRACE_MS;
 use crate::store::claim::MAX_CLAIM_BYTES;
+use crate::store::rules::busy::PROMPT_MS;
 use crate::store::{ClaimParams, Claimed, ClaimedRun, Completion, JobSeq, SeriesSnapshot, ServedRoute, Token};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio_postgres::Row;
@@ -83,7 +85,8 @@ pub(super) async fn apply(
         params.slots
     });
     let (spare, most_series, most_bytes) = (to_i32(SPARE_ROWS), rows(MAX_DUE_SERIES), rows(MAX_CLAIM_BYTES));
-    let claim: [&dyn super::param::Param; 16] = [
+    let in_time_since = params.now.saturating_sub(PROMPT_MS);
+    let claim: [&dyn super::param::Param; 18] = [
         &params.now,
         &scan.since,
         &params.instance,
@@ -100,6 +103,8 @@ pub(super) async fn apply(
         &spare,
         &params.suspect,
         &most_bytes,
+        &in_time_since,
+        &DEFAULT_GRACE_MS,
     ];
     let (passed_over, versions): (Vec<JobSeq>, Vec<i64>) = params.passed_over.iter().copied().unzip();
     let series_params: [&dyn super::param::Param; 4] = [&params.now, &most_series, &passed_over, &versions];
@@ -193,6 +198,7 @@ fn read(row: &Row, claimed: &mut Claimed, handed_back: &mut Vec<Completion>, now
         input,
         created,
         recurring,
+        grace: row.try_get(19)?,
         unreadable: None,
     });
     Ok(0)

@@ -4,7 +4,8 @@ use crate::clock::Millis;
 use crate::model::RunStatus;
 use crate::store::Span;
 
-/// An occurrence that is dealt with no later than this after it fell due, ms, is dealt with by what is there then.
+/// An occurrence that is dealt with no later than this after it fell due, ms, is dealt with by what is there then; and a run of
+/// it that begins no later is in time.
 pub(in crate::store) const PROMPT_MS: i64 = 1_000;
 /// Only of the last runs it is asked: they follow each other where it matters.
 pub(in crate::store) const BUSY_RUNS: i64 = 16;

@@ -18,7 +18,9 @@ use super::{promote, routes};
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::EventKind;
+use crate::model::schedule::DEFAULT_GRACE_MS;
 use crate::store::claim::MAX_CLAIM_BYTES;
+use crate::store::rules::busy::PROMPT_MS;
 use crate::store::rules::phase::Phase;
 use crate::store::{ClaimParams, Claimed, ClaimedRun, InstanceId, JobSeq, SeriesSnapshot, Settled, Token};
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -174,7 +176,7 @@ fn take(tx: &mut Tx<'_>, candidate: &Candidate, params: &ClaimParams) -> Result<
     let Candidate { rank, run } = *candidate;
     let token = tx.next_token();
     tx.claimed(run.job);
-    let claimed = details(connection, candidate, token)?;
+    let claimed = details(connection, candidate, token, params.now)?;
     ready::delete_ready(connection, rank, run.job, run.run)?;
     let identity = (run.job, run.run, params.instance, token, run.attempt, run.crashes);
     insert_running(connection, identity, candidate, params.now, claimed.recurring)?;
@@ -212,20 +214,21 @@ fn insert_running(
     Ok(())
 }
 
-fn details(connection: &Connection, candidate: &Candidate, token: Token) -> Result<ClaimedRun> {
+fn details(connection: &Connection, candidate: &Candidate, token: Token, now: Millis) -> Result<ClaimedRun> {
     let mut select = connection.prepare_cached(SELECT_CLAIM_DETAILS)?;
     let read = |row: &Row<'_>| read_details(row, candidate, token);
     let claimed = select.query_row([candidate.run.job], read).optional()?;
     let mut claimed = claimed.ok_or_else(|| damaged("a ready run without its job"))?;
     if claimed.recurring {
-        let key = (claimed.job, claimed.run);
+        let in_time_since = now.saturating_sub(PROMPT_MS);
+        let key = (claimed.job, claimed.run, in_time_since, DEFAULT_GRACE_MS);
         let occurrence = connection
             .prepare_cached(SELECT_OCCURRENCE)?
-            .query_row(key, |row| Ok((row.get(0)?, row.get(1)?)));
+            .query_row(key, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
         let occurrence = occurrence
             .optional()?
             .ok_or_else(|| damaged("a run without its occurrence"))?;
-        (claimed.scheduled_at, claimed.missed) = occurrence;
+        (claimed.scheduled_at, claimed.missed, claimed.grace) = occurrence;
     }
     Ok(claimed)
 }
@@ -253,6 +256,7 @@ fn read_details(row: &Row<'_>, candidate: &Candidate, token: Token) -> rusqlite:
         input: row.get(6)?,
         created: row.get(4)?,
         recurring: row.get(3)?,
+        grace: None,
         unreadable: None,
     })
 }
