@@ -93,6 +93,13 @@ pub(super) struct FairLockGuard<'a> {
     write: Option<&'a File>,
 }
 
+impl FairLockGuard<'_> {
+    /// Whether the turn came in time.
+    pub(super) fn is_held(&self) -> bool {
+        self.write.is_some()
+    }
+}
+
 impl Drop for FairLockGuard<'_> {
     fn drop(&mut self) {
         if let Some(file) = self.write {

@@ -16,6 +16,8 @@ mod change_target;
 mod checkpoint;
 mod claim;
 mod claim_cursor;
+mod commit_signs;
+mod commit_watch;
 mod complete;
 mod config;
 mod counters;
@@ -46,6 +48,7 @@ mod locate;
 mod lock_holder;
 mod log_growth;
 mod log_repair;
+mod look_schedule;
 mod metadata;
 mod migrate;
 mod move_record;
@@ -110,7 +113,7 @@ use self::fair_lock::FairLock;
 use self::file_watch::FileWatch;
 use self::instance_lock::InstanceLock;
 use self::readers::Readers;
-use self::shared::Shared;
+use self::shared::{LastRing, Shared};
 use self::silence::SilenceWatch;
 use self::tx::Tx;
 use self::write_operation::{WriteCall, WriteOptions};
@@ -131,6 +134,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// A store in a SQLite file, or in memory. Dropping it ends its threads; [`crate::store::Store::close`] also waits.
 pub struct SqliteStore {
     writer: Sender<Message>,
+    /// Dropped after the sender.
+    _last_ring: LastRing,
     /// The writer, where it has no thread.
     callers_writer: Option<CallersWriter>,
     shared: Arc<Shared>,
@@ -200,6 +205,7 @@ impl SqliteStore {
         };
         Ok(Arc::new(Self {
             writer,
+            _last_ring: LastRing(Arc::clone(&shared)),
             callers_writer,
             shared,
             readers,
@@ -245,6 +251,7 @@ impl SqliteStore {
     /// Fails when the writer has ended.
     fn send(&self, message: Message) -> std::result::Result<(), SendError<Message>> {
         self.writer.send(message)?;
+        self.shared.bell.ring();
         if let Some(writer) = &self.callers_writer {
             writer.run();
         }

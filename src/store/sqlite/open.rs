@@ -41,6 +41,14 @@ pub(super) struct OpenedFile {
     pub(super) warnings: Vec<String>,
 }
 
+impl OpenedFile {
+    /// The log, where each write to it can be seen by every process that has it open.
+    pub(super) fn watched_log(&self) -> Option<PathBuf> {
+        let is_local = self.path.parent().is_none_or(|folder| network_name(folder).is_none());
+        is_local.then(|| file_path::companion(&self.path, "-wal"))
+    }
+}
+
 /// Opens the writing connection: the first connection of its file in this process, and the last to be closed.
 pub(super) fn open_writer(location: &Location) -> Result<(Connection, Option<OpenedFile>)> {
     match location {
@@ -308,16 +316,21 @@ const NETWORK_FILE_SYSTEMS: [(u32, &str); 9] = [
 ];
 
 #[cfg(target_os = "linux")]
-fn network_warning(folder: &Path) -> Option<String> {
+fn network_name(folder: &Path) -> Option<&'static str> {
     let magic = rustix::fs::statfs(folder).ok()?.f_type as u32;
     let (_, name) = NETWORK_FILE_SYSTEMS.iter().find(|(number, _)| *number == magic)?;
+    Some(name)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn network_name(_folder: &Path) -> Option<&'static str> {
+    None
+}
+
+fn network_warning(folder: &Path) -> Option<String> {
+    let name = network_name(folder)?;
     Some(format!(
         "the store's folder {} is on a network or user-space file system ({name}), where locks may not hold; put it on a local disk",
         folder.display()
     ))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn network_warning(_folder: &Path) -> Option<String> {
-    None
 }

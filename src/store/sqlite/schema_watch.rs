@@ -18,19 +18,20 @@ pub(super) struct SchemaWatch {
 }
 
 impl SchemaWatch {
-    /// Fails when the schema has another version by now. Called within a write transaction.
+    /// Fails when the schema has another version by now. Called within a write transaction. Whether somebody else has committed
+    /// since this process did.
     ///
     /// # Errors
     /// `STORE_ERROR`, which says what is to be done.
-    pub(super) fn check(&mut self, connection: &Connection, path: &Path) -> Result<()> {
+    pub(super) fn check(&mut self, connection: &Connection, path: &Path) -> Result<bool> {
         let state = state(connection);
         if state.is_some() && state == self.checked {
-            return Ok(());
+            return Ok(false);
         }
         self.checked = None;
         migrate::check_unchanged(connection, path)?;
         self.checked = state;
-        Ok(())
+        Ok(true)
     }
 
     /// The transaction that was checked has been committed: its state is this process's own.

@@ -1,5 +1,6 @@
 //! What the writer's thread and the store's callers share.
 
+use super::commit_signs::Bell;
 use crate::store::TransactionCounts;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +17,8 @@ pub(super) struct Shared {
     pub(super) ended: watch::Sender<bool>,
     pub(super) write_permits: Semaphore,
     pub(super) transactions: TransactionCounts,
+    /// Rung after each message to the writer.
+    pub(super) bell: Bell,
 }
 
 /// Says that the writer's thread is over, however it came to that.
@@ -24,6 +27,15 @@ pub(super) struct EndMark(pub(super) Arc<Shared>);
 impl Drop for EndMark {
     fn drop(&mut self) {
         self.0.mark_ended();
+    }
+}
+
+/// Tells the writer that nobody sends it anything any more, once the sender beside it is gone.
+pub(super) struct LastRing(pub(super) Arc<Shared>);
+
+impl Drop for LastRing {
+    fn drop(&mut self) {
+        self.0.bell.ring();
     }
 }
 
@@ -36,6 +48,7 @@ impl Shared {
             ended: watch::Sender::new(false),
             write_permits: Semaphore::new(MAX_QUEUED_WRITES),
             transactions: TransactionCounts::default(),
+            bell: Bell::default(),
         }
     }
 

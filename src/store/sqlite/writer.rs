@@ -4,6 +4,7 @@
 //! affect others; after a disk failure the thread continues and recovers when the cause is gone.
 
 use super::checkpoint::{self, Checkpoints};
+use super::commit_watch::CommitWatch;
 use super::config::Durability;
 use super::failure::{is_locked, is_transient, is_write_failure, locked_error, name_store};
 use super::fair_lock::FairLock;
@@ -30,8 +31,6 @@ use std::time::{Duration, Instant};
 const MAX_BATCH_ROWS: usize = 2_000;
 /// Longest time that verbs are added to one transaction, since other processes wait meanwhile.
 const MAX_BATCH_TIME: Duration = Duration::from_millis(4);
-/// How often to check for commits of other processes.
-const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// How long SQLite waits for a lock at a time; in between the writer looks whose time is over.
 const LOCK_SLICE: Duration = Duration::from_millis(100);
 /// Pause before the next wait for a lock.
@@ -99,8 +98,7 @@ pub(super) struct WriterState {
     closing: bool,
     /// Until when the writer waits for a lock once it is to close.
     closing_deadline: Option<Instant>,
-    last_poll: Option<Instant>,
-    data_version: i64,
+    watch: CommitWatch,
 }
 
 impl Writer {
@@ -109,7 +107,7 @@ impl Writer {
         let _ = self.connection.busy_timeout(LOCK_SLICE);
         while self.wait_for_work() {
             self.run_next_batch();
-            self.poll_other_processes();
+            self.look_at_other_processes();
         }
         self.end();
     }
@@ -132,12 +130,13 @@ impl Writer {
         if self.state.closing {
             return false;
         }
-        let message = if self.shared.watches_others() {
-            self.inbox.recv_timeout(POLL_INTERVAL)
+        if self.shared.watches_others() {
+            let log = || self.file.as_ref().and_then(OpenedFile::watched_log);
+            self.state.watch.begin(log, &self.shared.bell);
         } else {
-            self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected)
-        };
-        match message {
+            self.state.watch.end();
+        }
+        match self.state.watch.receive(&self.inbox, &self.shared.bell) {
             Ok(message) => self.accept(message),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => self.state.closing = true,
@@ -290,11 +289,14 @@ impl Writer {
         }
         self.set_synchronous(synced)?;
         let began = self.shared.transactions.begin();
-        let _turn = self.fair_lock.as_ref().map(FairLock::acquire);
+        let turn = self.fair_lock.as_ref().map(FairLock::acquire);
         let connection = &self.connection;
+        let written_before = connection.total_changes();
         connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         if let Some(file) = &self.file {
-            self.state.schema.check(connection, &file.path)?;
+            if self.state.schema.check(connection, &file.path)? {
+                self.state.watch.others_have_committed();
+            }
         }
         let locks = self.file.as_ref().map(|file| file.locks.as_path());
         let WriterState {
@@ -321,6 +323,9 @@ impl Writer {
         }
         let effects = tx.finish()?;
         connection.prepare_cached("COMMIT")?.execute([])?;
+        if connection.total_changes() != written_before {
+            self.state.watch.has_committed(turn.is_some_and(|turn| turn.is_held()));
+        }
         self.shared.transactions.committed(began, jobs);
         self.state.schema.committed(connection);
         Ok((applied, effects))
@@ -385,24 +390,11 @@ impl Writer {
         }
     }
 
-    /// Notifies the claimer if another process has committed since the last check.
-    fn poll_other_processes(&mut self) {
-        if !self.shared.watches_others() || self.state.last_poll.is_some_and(|last| last.elapsed() < POLL_INTERVAL) {
-            return;
-        }
-        self.state.last_poll = Some(Instant::now());
-        if let Ok(version) = self.data_version()
-            && version != self.state.data_version
-        {
-            self.state.data_version = version;
+    /// Notifies the claimer if another process has committed since the last look.
+    fn look_at_other_processes(&mut self) {
+        if self.state.watch.look(&self.connection) {
             self.shared.notify_changes();
         }
-    }
-
-    fn data_version(&self) -> std::result::Result<i64, rusqlite::Error> {
-        self.connection
-            .prepare_cached("PRAGMA data_version")?
-            .query_row([], |row| row.get(0))
     }
 
     /// Shuts down: closes the other connections first, this one last (see `open_file_locks`), then deregisters the file.

@@ -266,6 +266,21 @@ async fn a_commit_of_another_store_is_noticed() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_is_dropped_while_it_watches_others_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    for _ in 0..20 {
+        let store = open(&path);
+        let shared = Arc::clone(&store.shared);
+        store.watch_other_processes(true);
+        drop(store);
+        let mut ended = shared.ended.subscribe();
+        let waited = tokio::time::timeout(Duration::from_secs(5), ended.wait_for(|ended| *ended));
+        assert!(waited.await.is_ok());
+    }
+}
+
 /// A program of its own that holds the write lock of the file; ends with its input.
 fn foreign_lock(path: &Path, stopped: bool) -> std::process::Child {
     let script = "import os,signal,sqlite3,sys\nc=sqlite3.connect(sys.argv[1],isolation_level=None)\nc.execute('BEGIN IMMEDIATE')\nprint('locked',flush=True)\nif sys.argv[2]=='stop': os.kill(os.getpid(),signal.SIGSTOP)\nsys.stdin.read()";
