@@ -6,7 +6,7 @@ use ductape::api::StoreOpener;
 use ductape::api::instance::Instance;
 use ductape::api::options::read_options;
 use ductape::clock::{Clock, ManualClock, Millis};
-use ductape::engine::claim::claimer::NextClaim;
+use ductape::engine::claim::round::NextClaim;
 use ductape::engine::routing::{Pattern, Routing, WorkerFilter};
 use ductape::engine::{
     AbortReason, Announcer, Engine, EngineConfig, Handler, HandlerFailure, Invocation, Level, Logger, Reply,

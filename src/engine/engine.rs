@@ -3,10 +3,11 @@
 //! Invariant: background work runs in services that one supervisor owns ([`service`](super::service)); when one of them
 //! dies, this process gives up its registration before anything else.
 
-use super::claim::claimer::{Claimer, ClaimerService, Round};
+use super::claim::claimer::{Claimer, ClaimerService};
 use super::claim::clock_jumps::ClockJumps;
 use super::claim::gate::ClaimGate;
 use super::claim::incomputable::IncomputableSeries;
+use super::claim::round::Round;
 use super::claim::routes::Routes;
 use super::claim::routing::Routing;
 use super::claim::timezones;

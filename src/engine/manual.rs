@@ -1,6 +1,6 @@
 //! Moving a manual clock: everything that falls due on the way runs, in order, before the clock goes on.
 
-use super::claim::claimer::NextClaim;
+use super::claim::round::NextClaim;
 use super::engine::Engine;
 use crate::clock::{ManualClock, Millis};
 use crate::error::{Error, ErrorCode, Result};

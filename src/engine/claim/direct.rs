@@ -3,8 +3,9 @@
 //! It is a round of claiming like any other, which takes the best that there is, so that order and limits are the same; it
 //! only begins with a dispatch instead of with the news of it.
 
-use super::claimer::{AskedClaim, Claimer, NextClaim};
+use super::claimer::{AskedClaim, Claimer};
 use super::gate::RoundGuard;
+use super::round::NextClaim;
 use super::suspects::Turn;
 use crate::engine::handler::Level;
 use crate::engine::routing::Lane;

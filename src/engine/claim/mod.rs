@@ -11,6 +11,7 @@ mod pattern;
 pub mod prefetch;
 pub mod recurrence;
 mod registrations;
+pub mod round;
 pub mod routes;
 pub mod routing;
 pub mod series_changes;

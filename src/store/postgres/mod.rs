@@ -16,6 +16,7 @@ mod complete;
 mod counters;
 mod delete;
 mod direct;
+mod direct_claim;
 mod entries;
 mod error_text;
 mod failure;

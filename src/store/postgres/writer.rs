@@ -4,7 +4,7 @@
 //! Invariant: a failing dispatch does not affect others.
 
 use super::Inner;
-use super::direct::{DirectClaim, EarlyReply, Reply};
+use super::direct_claim::{ClaimOutcome, DirectClaim, EarlyReply, Reply};
 use super::failure::DbResult;
 use super::insert;
 use super::pool::{WriteOptions, with_session};
@@ -12,7 +12,7 @@ use super::routed_job::RoutedJob;
 use super::session::Session;
 use crate::clock::Millis;
 use crate::error::{Error, ErrorCode, Result};
-use crate::model::Route;
+use crate::model::{NewJob, Route};
 use crate::store::{InsertParams, Inserted};
 use std::sync::Arc;
 use tokio::sync::{Mutex, mpsc, oneshot};
@@ -215,7 +215,12 @@ async fn insert(inner: &Inner, batch: &[Request], claim: Option<(DirectClaim, &E
     }
     let ((answers, after), claimed) = with_session!(inner.general, options(batch), |session, resent| {
         let insert = apply(inner, session, batch, together, now);
-        DirectClaim::behind(claim.as_ref(), insert, (inner, session, resent))
+        DirectClaim::behind(
+            claim.as_ref(),
+            insert,
+            (session, resent),
+            (&inner.scan_positions, &inner.claim_limit),
+        )
     });
     if answers.iter().all(|answer| *answer == Inserted::Created) {
         inner.scan_positions.run_added(first_due(batch));
@@ -230,7 +235,7 @@ async fn insert(inner: &Inner, batch: &[Request], claim: Option<(DirectClaim, &E
         )
     });
     let all_claimed = match (claim, batch) {
-        (Some((claim, _)), [request]) => claim.finish(inner, &request.params, claimed).await,
+        (Some((claim, _)), [request]) => finish_claim(inner, claim, &request.params, claimed).await,
         _ => false,
     };
     if is_news && !all_claimed {
@@ -238,6 +243,24 @@ async fn insert(inner: &Inner, batch: &[Request], claim: Option<(DirectClaim, &E
     }
     inner.counters_written();
     Ok(answers)
+}
+
+/// Tells of the claim behind an insert. Returns whether all jobs of the insert were claimed, so that they are no news.
+async fn finish_claim(inner: &Inner, direct: DirectClaim, insert: &InsertParams, outcome: ClaimOutcome) -> bool {
+    let answer = match outcome {
+        Some(Ok(answer)) => answer,
+        // The news of the insert leads to a claim, and that says what is the matter.
+        Some(Err(_)) | None => return false,
+    };
+    let super::claim::Answer { claimed, handed_back } = answer;
+    inner.hand_back(&direct.params, handed_back).await;
+    if !claimed.runs.is_empty() || claimed.more {
+        inner.counters_written();
+    }
+    let is_claimed = |job: &NewJob| claimed.runs.iter().any(|run| run.id == job.id);
+    let all_claimed = insert.jobs.iter().all(is_claimed);
+    (direct.claimed)(Ok(claimed));
+    all_claimed
 }
 
 /// When the first of them is due.
