@@ -1,13 +1,14 @@
 //! What a job costs the connection and the server, counted rather than timed: round trips and statements of each call,
 //! pages and WAL records for each job. CONTRIBUTING.md says what to do when a bound is exceeded.
 
+use super::super::session::{SESSION_SETTINGS, in_schema};
 use super::super::{Address, PostgresConfig, PostgresStore};
 use super::test_support::{Schema, Server, served};
-use crate::model::NewJob;
+use crate::model::{JobId, NewJob};
 use crate::store::contract::report_skipped;
 use crate::store::contract::test_support::{T0, done, one_off, series, step};
 use crate::store::{
-    ClaimParams, Claimed, ClaimedRun, CompleteParams, Completion, InsertParams, InstanceId, RouteId, Store,
+    ClaimParams, Claimed, ClaimedRun, CompleteParams, Completion, InsertParams, InstanceId, JobSeq, RouteId, Store,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -285,6 +286,85 @@ fn costs_in(plan: &[String]) -> (f64, f64) {
 
 /// Bounds of pages and records per job: a fifth above what was measured.
 const BOUNDS: [(&str, f64, f64); 3] = [("insert", 19.3, 8.5), ("claim", 14.7, 4.9), ("complete", 11.0, 6.1)];
+
+/// Most pages that a plan may read for each job, whenever it was made: it looks each place up by its whole key.
+const MAX_PAGES_PER_STATE: f64 = 30.0;
+
+/// A connection keeps a plan, and the queues are empty most of the time: what was as cheap then must not step over all that wait.
+#[tokio::test]
+async fn plans_made_for_empty_tables_serve_full_ones() {
+    let Some(server) = Server::named() else {
+        return report_skipped("plans_made_for_empty_tables_serve_full_ones");
+    };
+    let schema = server.schema();
+    let store = schema.open().await;
+    let client = schema.client().await;
+    let name = &schema.name;
+    let prepared = [
+        ("state", "bigint[]", include_str!("../sql/select_state.sql")),
+        (
+            "duplicates",
+            "bigint[], bigint[]",
+            include_str!("../sql/select_duplicate_series.sql"),
+        ),
+    ];
+    client.batch_execute(&format!("SET {SESSION_SETTINGS}")).await.unwrap();
+    for table in [
+        "jobs",
+        "series",
+        "occurrences",
+        "ready",
+        "held",
+        "scheduled",
+        "running",
+        "runs",
+        "paused",
+    ] {
+        client
+            .batch_execute(&format!("VACUUM ANALYZE \"{name}\".{table}"))
+            .await
+            .unwrap();
+    }
+    for (statement, types, text) in prepared {
+        let text = in_schema(text, &format!("\"{name}\""));
+        let prepare = format!("PREPARE {statement} ({types}) AS {text}");
+        client.batch_execute(&prepare).await.unwrap();
+    }
+    // The numbers of the first jobs, and as many fingerprints.
+    let numbers = (1..=JOBS_PER_CALL).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
+    let execute = [
+        format!("EXECUTE state ('{{{numbers}}}')"),
+        format!("EXECUTE duplicates ('{{{numbers}}}', '{{{numbers}}}')"),
+    ];
+    // The plans are made now.
+    for statement in &execute {
+        client.batch_execute(statement).await.unwrap();
+    }
+    for call in 0..20 {
+        let recurring = |job: usize| NewJob {
+            id: JobId::generate(),
+            input: format!("[{call},{job}]").into(),
+            ..series(&format!("{call}-{job}"))
+        };
+        let params = InsertParams {
+            jobs: (0..JOBS_PER_CALL).map(recurring).collect(),
+            ..insert_params("")
+        };
+        store.insert(params).await.unwrap();
+    }
+    let after = JobSeq::MIN;
+    let due = store.series_after(after, 20 * JOBS_PER_CALL).await.unwrap();
+    let advances = due.iter().map(|due| step(due, Some(T0 + 1_000))).collect();
+    assert_eq!(store.advance(T0, advances).await.unwrap(), 20 * JOBS_PER_CALL);
+    for statement in &execute {
+        let plan = explain(&client, statement).await;
+        let (pages, _) = costs_in(&plan);
+        println!("{pages} pages: {statement}");
+        let compares = plan.iter().any(|line| line.contains("Rows Removed by"));
+        let plan = plan.join("\n");
+        assert!(pages <= MAX_PAGES_PER_STATE && !compares, "{pages} pages a job: {plan}");
+    }
+}
 
 /// The functions of the schema as the store calls them, each for [`JOBS_PER_CALL`] jobs; `EXPLAIN` takes no parameters.
 struct Statements<'a> {
