@@ -183,6 +183,7 @@ impl Bench {
                     job: run.job,
                     run: run.run,
                     token: run.token,
+                    recurring: run.recurring,
                     started_at: T0,
                     ended_at: T0,
                     outcome: RunOutcome::Completed {

@@ -338,6 +338,7 @@ impl Worker {
                 job: run.job,
                 run: run.run,
                 token: run.token,
+                recurring: run.recurring,
                 started_at: T0,
                 ended_at: T0,
                 outcome: RunOutcome::Completed {

@@ -120,6 +120,8 @@ pub struct Completion {
     pub run: i64,
     /// Proof of the claim.
     pub token: Token,
+    /// Whether its job is known to recur; a store need not be told.
+    pub recurring: bool,
     /// When the handler was called.
     pub started_at: Millis,
     /// When it was done.

@@ -258,6 +258,7 @@ impl LeaseKeeper {
                 job,
                 run,
                 token,
+                recurring: false,
                 started_at: now,
                 ended_at: now,
                 outcome: RunOutcome::Released,

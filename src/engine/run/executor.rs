@@ -244,6 +244,7 @@ struct UnfinishedAttempt {
     instance: InstanceId,
     job: JobSeq,
     run: i64,
+    recurring: bool,
     token: Token,
     /// What follows if it panics.
     retry: PanicRetry,
@@ -257,6 +258,7 @@ impl UnfinishedAttempt {
             instance,
             job: run.job,
             run: run.run,
+            recurring: run.recurring,
             token: run.token,
             retry: PanicRetry::of(run),
             is_over: false,
@@ -281,6 +283,7 @@ impl UnfinishedAttempt {
             job: self.job,
             run: self.run,
             token: self.token,
+            recurring: self.recurring,
             started_at,
             ended_at: self.executor.context.now(),
             outcome,

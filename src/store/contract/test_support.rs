@@ -221,6 +221,7 @@ impl TestStore {
             job: run.job,
             run: run.run,
             token: run.token,
+            recurring: run.recurring,
             started_at: now - 1,
             ended_at: now,
             outcome,

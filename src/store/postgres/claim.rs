@@ -161,16 +161,17 @@ fn read(row: &Row, claimed: &mut Claimed, handed_back: &mut Vec<Completion>, now
         return Ok(row.try_get(10)?);
     };
     let (run, token) = (row.try_get(1)?, row.try_get(4)?);
+    let recurring: bool = row.try_get(16)?;
     let hand_back = |outcome| Completion {
         job,
         run,
         token,
+        recurring,
         started_at: now,
         ended_at: now,
         outcome,
     };
     let (due, created): (Millis, Millis) = (row.try_get(8)?, row.try_get(15)?);
-    let recurring: bool = row.try_get(16)?;
     // What was dispatched to run at once does, however far ahead the clock was that said so; and a run of a series, which would be
     // in the way of those that are due until its time has come.
     if due > now.saturating_add(MAX_CLOCK_DIFFERENCE) && created < due && !recurring {

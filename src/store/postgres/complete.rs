@@ -43,11 +43,14 @@ pub(super) async fn apply(
     // All code locks rows in the same order.
     completions.sort_unstable_by_key(|(_, completion)| (completion.job, completion.run));
     let mut answers = vec![Completed::LeaseLost; completions.len()];
-    let mut of_series = Vec::new();
+    // What is not known to be of a series may be of one.
+    let (mut of_series, others): (Vec<_>, Vec<_>) = completions
+        .into_iter()
+        .partition(|(_, completion)| completion.recurring);
     let mut after = Effects::default();
-    for (at, state, key) in complete_one_offs(session, params, &completions).await? {
+    for (at, state, key) in complete_one_offs(session, params, &others).await? {
         after.freed_keys.extend(key);
-        let Some((index, completion)) = completions.get(at) else {
+        let Some((index, completion)) = others.get(at) else {
             continue;
         };
         match Status::from_code(i64::from(state)) {
@@ -89,6 +92,9 @@ async fn complete_one_offs(
     params: &CompleteParams,
     completions: &[(usize, &Completion)],
 ) -> DbResult<Vec<(usize, i32, Option<KeyId>)>> {
+    if completions.is_empty() {
+        return Ok(Vec::new());
+    }
     let all = || completions.iter().map(|(_, completion)| *completion);
     let (mut outcomes, mut dues, mut errors, mut results, mut event_errors) = (vec![], vec![], vec![], vec![], vec![]);
     for completion in all() {

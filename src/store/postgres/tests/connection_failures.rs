@@ -103,6 +103,7 @@ async fn work(store: Arc<PostgresStore>, stopped: Arc<AtomicBool>) -> usize {
                 job: run.job,
                 run: run.run,
                 token: run.token,
+                recurring: run.recurring,
                 started_at: T0,
                 ended_at: T0 + run.token.get(),
                 outcome: done(),

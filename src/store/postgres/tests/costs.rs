@@ -150,6 +150,7 @@ impl Calls {
             job: run.job,
             run: run.run,
             token: run.token,
+            recurring: run.recurring,
             started_at: T0,
             ended_at: T0,
             outcome: done(),

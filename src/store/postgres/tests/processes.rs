@@ -75,6 +75,7 @@ async fn complete_all(
             job: run.job,
             run: run.run,
             token: run.token,
+            recurring: run.recurring,
             started_at: T0,
             ended_at: T0 + 1,
             outcome: outcome(at),

@@ -225,6 +225,7 @@ impl<'a> Table<'a> {
             job: run.job,
             run: run.run,
             token: run.token,
+            recurring: run.recurring,
             started_at: STARTED,
             ended_at: ENDED,
             outcome,
