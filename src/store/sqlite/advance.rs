@@ -3,7 +3,7 @@
 //! Invariant: an advance is applied once, and only if its series is unchanged since the advance was computed; otherwise
 //! the series stays due, so that nothing is lost.
 
-use super::jobs::{self, JobKey};
+use super::jobs::JobKey;
 use super::queue;
 use super::run_rows::{Waiting, rows};
 use super::series::{self, SeriesDetails};
@@ -36,15 +36,14 @@ pub(super) fn apply(tx: &mut Tx<'_>, now: Millis, advances: &[SeriesAdvance]) ->
 
 /// Applies an advance without waking anybody. Returns the numbers of the runs that it made; `None`: it did not take effect.
 pub(super) fn apply_one(tx: &mut Tx<'_>, advance: &SeriesAdvance, now: Millis) -> Result<Option<Range<i64>>> {
-    let Some(before) = series::find_state(tx.connection, advance.job)? else {
+    let Some((before, job)) = series::find_with_job(tx.connection, advance.job)? else {
         return Ok(None);
     };
     if !before.is_at(advance.version) {
         return Ok(None);
     }
-    let job = jobs::expect(tx.connection, advance.job)?;
     let after = write(tx, &job, &before, advance, now)?;
-    series::save(tx, job.seq, &before, &after, details(advance))?;
+    series::save_advanced(tx, job.seq, &before, &after, details(advance))?;
     tx.count_transition(job.route, Some(before.status()), Some(after.status()));
     Ok(Some(before.runs + 1..after.runs + 1))
 }

@@ -72,15 +72,20 @@ impl JobKey {
     }
 
     pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Self::read_from(row, 0)
+    }
+
+    /// Reads the columns from `at` on.
+    pub(super) fn read_from(row: &Row<'_>, at: usize) -> rusqlite::Result<Self> {
         Ok(Self {
-            seq: row.get(0)?,
-            route: row.get(1)?,
-            priority: row.get(2)?,
-            due: row.get(3)?,
-            recurring: row.get(4)?,
-            run: row.get(5)?,
-            created: row.get(6)?,
-            key: row.get(7)?,
+            seq: row.get(at)?,
+            route: row.get(at + 1)?,
+            priority: row.get(at + 2)?,
+            due: row.get(at + 3)?,
+            recurring: row.get(at + 4)?,
+            run: row.get(at + 5)?,
+            created: row.get(at + 6)?,
+            key: row.get(at + 7)?,
         })
     }
 }

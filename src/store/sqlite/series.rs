@@ -17,6 +17,8 @@ use crate::store::{Failing, JobSeq, RouteId, Settled};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 const SELECT_SERIES: &str = include_str!("sql/select_series.sql");
+const SELECT_SERIES_TO_ADVANCE: &str = include_str!("sql/select_series_to_advance.sql");
+const UPDATE_SERIES_ADVANCED: &str = include_str!("sql/update_series_advanced.sql");
 const SELECT_SERIES_STATE: &str = include_str!("sql/select_series_state.sql");
 const UPDATE_LIVE_RUNS: &str = include_str!("sql/update_live_runs.sql");
 const UPDATE_SERIES_RUN_ENDED: &str = include_str!("sql/update_series_run_ended.sql");
@@ -94,17 +96,23 @@ pub(super) fn expect(connection: &Connection, job: JobSeq) -> Result<Series> {
     found.ok_or_else(|| damaged("a recurring job without its series"))
 }
 
-/// The state of a job's series for the rules, if it has one.
-pub(super) fn find_state(connection: &Connection, job: JobSeq) -> Result<Option<SeriesState>> {
+/// A job that recurs, with the state of its series; `None`: it is gone.
+pub(super) fn find_with_job(connection: &Connection, job: JobSeq) -> Result<Option<(SeriesState, JobKey)>> {
     Ok(connection
-        .prepare_cached(SELECT_SERIES_STATE)?
-        .query_row([job], read_state)
+        .prepare_cached(SELECT_SERIES_TO_ADVANCE)?
+        .query_row([job], |row| {
+            Ok((read_state(row)?, JobKey::read_from(row, STATE_COLUMNS)?))
+        })
         .optional()?)
 }
 
 /// The state of a job's series for the rules; it must have one.
 pub(super) fn state(connection: &Connection, job: JobSeq) -> Result<SeriesState> {
-    find_state(connection, job)?.ok_or_else(|| damaged("a recurring job without its series"))
+    let found = connection
+        .prepare_cached(SELECT_SERIES_STATE)?
+        .query_row([job], read_state)
+        .optional()?;
+    found.ok_or_else(|| damaged("a recurring job without its series"))
 }
 
 /// A run of a series that has not ended.
@@ -253,6 +261,30 @@ pub(super) fn run_taken_back(tx: &mut Tx<'_>, job_ref: JobRef, run: i64, from: P
     save(tx, job_ref.job, &before, &after, details)?;
     tx.count_transition(job_ref.route, Some(before.status()), Some(after.status()));
     Ok(after.status())
+}
+
+/// Writes a series after an advance. Does not update counters.
+pub(super) fn save_advanced(
+    tx: &Tx<'_>,
+    job: JobSeq,
+    before: &SeriesState,
+    after: &SeriesState,
+    details: SeriesDetails<'_>,
+) -> Result<()> {
+    if after.ended_as != before.ended_as {
+        return save(tx, job, before, after, details);
+    }
+    tx.connection.prepare_cached(UPDATE_SERIES_ADVANCED)?.execute(params![
+        job,
+        after.version,
+        after.next_at,
+        after.after_live_runs,
+        after.runs,
+        after.live.queued,
+        details.last_at,
+        details.settled.and_then(Settled::to_text),
+    ])?;
+    Ok(())
 }
 
 /// Other columns of a series that may change with its state.
