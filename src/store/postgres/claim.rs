@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio_postgres::Row;
 
 /// Most due series returned by one claim.
-const MAX_DUE_SERIES: usize = 200;
+const MAX_DUE_SERIES: usize = 500;
 /// Most runs of one claim, since the answer contains the payload of each.
 const MAX_SLOTS: usize = 2_000;
 /// A run that is due later than this after now, ms, by the clock of who claims, was moved to `ready` by a process whose clock

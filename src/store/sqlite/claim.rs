@@ -27,7 +27,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use std::collections::HashSet;
 
 /// Most due series returned by one claim.
-const MAX_DUE_SERIES: usize = 200;
+const MAX_DUE_SERIES: usize = 500;
 /// Most runs that one claim moves to `held` because their key is full.
 const MAX_BLOCKED_PER_CLAIM: usize = 250;
 
