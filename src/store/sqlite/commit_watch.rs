@@ -43,7 +43,7 @@ impl CommitWatch {
                 let signs = log().and_then(|log| Signs::of(&log, bell));
                 self.source = signs.map_or(Source::Poll(None), Source::Signs);
                 // What was committed before.
-                self.schedule.sign(Instant::now());
+                self.schedule.look_soon(Instant::now());
             }
             Source::Signs(signs) if signs.are_over() => self.source = Source::Poll(None),
             Source::Signs(_) | Source::Poll(_) => {}
@@ -72,7 +72,7 @@ impl CommitWatch {
 
     /// A transaction of this process saw that somebody else had committed since the one before.
     pub(super) fn others_have_committed(&mut self) {
-        self.schedule.sign(Instant::now());
+        self.schedule.look_soon(Instant::now());
     }
 
     /// This process has committed what it wrote. `in_turn`: nobody else has written since it began, so that the signs are its own.

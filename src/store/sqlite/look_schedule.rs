@@ -41,6 +41,12 @@ impl LookSchedule {
         self.last_sign = Some(now);
     }
 
+    /// There is a commit that can be seen: nothing is to be waited for.
+    pub(super) fn look_soon(&mut self, now: Instant) {
+        let at = self.rests_until.map_or(now, |until| until.max(now));
+        self.next = Some((at, FIRST_PAUSE));
+    }
+
     /// Whether the next sign is a reason to look at once.
     pub(super) fn listens(&self, now: Instant) -> bool {
         !self.awaited && self.rests_until.is_none_or(|until| until <= now)
@@ -188,6 +194,19 @@ mod tests {
         let (looks, found) = simulate(&mut LookSchedule::default(), 1_000 * MS, Some(gap), Some(visible), true);
         assert!(found.len() > 300, "{} of 333", found.len());
         assert!(looks.len() < 1_500, "{}", looks.len());
+    }
+
+    #[test]
+    fn a_commit_that_was_seen_twice_keeps_no_sign_from_being_heard() {
+        let mut schedule = LookSchedule::default();
+        let now = Instant::now();
+        schedule.sign(now);
+        schedule.looked(now, true, false);
+        // Within a transaction it is seen again.
+        schedule.look_soon(now);
+        let then = now + schedule.time_left(now).unwrap();
+        schedule.looked(then, false, true);
+        assert!(schedule.listens(then + FIRST_PAUSE));
     }
 
     #[test]

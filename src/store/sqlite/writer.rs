@@ -293,10 +293,10 @@ impl Writer {
         let connection = &self.connection;
         let written_before = connection.total_changes();
         connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        if let Some(file) = &self.file {
-            if self.state.schema.check(connection, &file.path)? {
-                self.state.watch.others_have_committed();
-            }
+        if let Some(file) = &self.file
+            && self.state.schema.check(connection, &file.path)?
+        {
+            self.state.watch.others_have_committed();
         }
         let locks = self.file.as_ref().map(|file| file.locks.as_path());
         let WriterState {
