@@ -316,7 +316,11 @@ impl Engine {
                 Arc::clone(&self.registration),
                 Arc::clone(&self.in_flight),
                 Arc::clone(&self.completions),
-                (self.routes.clone(), Arc::clone(&self.unserved)),
+                (
+                    self.routes.clone(),
+                    Arc::clone(&self.unserved),
+                    Arc::clone(&self.outbox_relay),
+                ),
                 (Arc::clone(&self.claimer.suspects), Arc::clone(&self.gate)),
             )),
             Box::new(ClockKeeper(context())),

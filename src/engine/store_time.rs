@@ -49,7 +49,8 @@ async fn sample(store: &dyn Store, clock: &StoreClock) -> Result<Option<TimeSamp
     Ok(Some(sample))
 }
 
-fn warn_of_skew(clock: &StoreClock, logger: &dyn Logger) {
+/// Says so once when the machine's own clock is wrong.
+pub(super) fn warn_of_skew(clock: &StoreClock, logger: &dyn Logger) {
     if let Some(skew) = clock.skew_to_tell() {
         logger.log(Level::Warn, &skew_message(skew));
     }

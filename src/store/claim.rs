@@ -205,4 +205,8 @@ pub struct Recovered {
     pub failed_runs: Vec<FailedRun>,
     /// Routes of runs that are ready and wait to run alone, whoever ran them.
     pub suspects: Vec<RouteId>,
+    /// Events wait in the outbox.
+    pub has_events: bool,
+    /// What the store's clock showed meanwhile, if it has one.
+    pub server_time: Option<Millis>,
 }

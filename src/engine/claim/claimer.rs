@@ -270,7 +270,11 @@ impl Claimer {
     async fn claim(&self, params: ClaimParams, known: RouteMark) -> Result<Claimed> {
         let clock = self.context.clock.store_clock();
         let asked = clock.map(StoreClock::boot);
+        let claiming = self.registration.claiming();
         let claimed = self.context.store.claim(params).await?;
+        if claimed.runs.is_empty() {
+            claiming.got_nothing();
+        }
         if let (Some(clock), Some(asked), Some(time)) = (clock, asked, claimed.server_time) {
             clock.take(TimeSample {
                 asked,

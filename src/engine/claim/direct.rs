@@ -41,6 +41,8 @@ impl Claimer {
         if params.group_slots.iter().all(|slots| *slots == 0) {
             return None;
         }
+        // Whatever becomes of the answer.
+        drop(self.registration.claiming());
         let (claimer, runtime) = (Arc::clone(self), runtime.clone());
         let claimed: Done<Claimed> = Box::new(move |claimed| match claimed {
             Ok(claimed) => drop(runtime.spawn(claimer.take_direct(round, asked, claimed))),

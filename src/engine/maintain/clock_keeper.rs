@@ -7,7 +7,7 @@ use crate::engine::store_time;
 use async_trait::async_trait;
 use std::time::Duration;
 
-/// Time between two comparisons: for so long processes may go by different times after the store's clock was set.
+/// Longest time between two comparisons: for so long processes may go by different times after the store's clock was set.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Compares the clock with that of the store.
@@ -30,7 +30,12 @@ impl Service for ClockKeeper {
                 () = stop.stopped() => return,
                 () = tokio::time::sleep(INTERVAL) => {}
             }
-            store_time::keep_clock(&*context.store, clock, &*context.logger).await;
+            // Whoever claims or looks for dead processes learns it, too.
+            if clock.sample_is_due() {
+                store_time::keep_clock(&*context.store, clock, &*context.logger).await;
+            } else {
+                store_time::warn_of_skew(clock, &*context.logger);
+            }
         }
     }
 }

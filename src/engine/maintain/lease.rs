@@ -6,8 +6,10 @@
 //! over from silent processes only after it has itself got on without trouble for as long as they need to say that they
 //! live.
 
+use super::outbox_relay::OutboxRelay;
 use super::registration::InstanceRegistration;
 use super::unserved::UnservedRoutes;
+use crate::clock::{StoreClock, TimeSample};
 use crate::engine::claim::gate::{ClaimGate, RoundNumber};
 use crate::engine::claim::routes::Routes;
 use crate::engine::claim::suspects::Suspects;
@@ -29,6 +31,9 @@ const LONG_ATTEMPT_AFTER: Duration = Duration::from_secs(3_600);
 
 /// Ticks between two looks for attempts and routes that are worth a warning.
 const TICKS_PER_WARNING: u64 = 10;
+
+/// Ticks between two comparisons while this process has nothing in hand and has claimed nothing.
+const TICKS_PER_COMPARISON: u64 = 10;
 
 /// Times of the lease.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +57,7 @@ pub struct LeaseKeeper {
     completions: Arc<Completions>,
     routes: Routes,
     unserved: Arc<UnservedRoutes>,
+    outbox_relay: Arc<OutboxRelay>,
     suspects: Arc<Suspects>,
     gate: Arc<ClaimGate>,
     last_renewed: Instant,
@@ -95,7 +101,7 @@ impl LeaseKeeper {
         registration: Arc<InstanceRegistration>,
         in_flight: Arc<InFlightAttempts>,
         completions: Arc<Completions>,
-        (routes, unserved): (Routes, Arc<UnservedRoutes>),
+        (routes, unserved, outbox_relay): (Routes, Arc<UnservedRoutes>, Arc<OutboxRelay>),
         (suspects, gate): (Arc<Suspects>, Arc<ClaimGate>),
     ) -> Self {
         Self {
@@ -106,6 +112,7 @@ impl LeaseKeeper {
             completions,
             routes,
             unserved,
+            outbox_relay,
             suspects,
             gate,
             last_renewed: Instant::now(),
@@ -216,6 +223,8 @@ impl LeaseKeeper {
             now: self.context.now(),
             max_crashes: self.times.max_crashes,
         };
+        let clock = self.context.clock.store_clock();
+        let asked = clock.map(StoreClock::boot);
         let recovered = match self.context.store.recover(params).await {
             Ok(recovered) => recovered,
             Err(error) => {
@@ -223,6 +232,13 @@ impl LeaseKeeper {
                 return self.context.log(Level::Debug, &message);
             }
         };
+        if let (Some(clock), Some(asked), Some(time)) = (clock, asked, recovered.server_time) {
+            let answered = clock.boot();
+            clock.take(TimeSample { asked, time, answered });
+        }
+        if recovered.has_events {
+            self.outbox_relay.events_wait();
+        }
         if recovered.requeued + recovered.failed > 0 {
             self.completions
                 .log_failed_runs(&self.context, &self.routes, &recovered.failed_runs)
@@ -242,8 +258,14 @@ impl LeaseKeeper {
     /// Attempts the store no longer counts as ours are aborted; claims whose answer was lost are handed back.
     async fn reconcile(&mut self, instance: InstanceId) {
         let active = self.in_flight.active_tokens(instance);
-        let Ok(claims) = self.context.store.claims_of(instance).await else {
+        let may_hold = !active.is_empty() || !self.unknown_claims.is_empty();
+        // What it knows nothing of came from a claim that was not answered, or it is not the store's account any more.
+        if !self.registration.take_unsettled_claims() && !may_hold && self.tick_count % TICKS_PER_COMPARISON != 1 {
             return;
+        }
+        let Ok(claims) = self.context.store.claims_of(instance).await else {
+            // As if something had been claimed: it has not been compared.
+            return drop(self.registration.claiming());
         };
         let tokens: HashSet<Token> = claims.iter().map(|(_, _, token)| *token).collect();
         for token in active.into_iter().filter(|token| !tokens.contains(token)) {

@@ -14,7 +14,7 @@ use crate::store::{RelayedEvent, StoredEvent, Webhook};
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 
 /// Events read at a time.
 const MAX_BATCH_EVENTS: usize = 500;
@@ -24,8 +24,8 @@ const MAX_ROUNDS: usize = 20;
 const MAX_BATCH_DELIVERIES: usize = 100;
 /// Time in which events gather before they are looked for: the looks of a busy store are bounded by it.
 const BATCHING_PAUSE: Duration = Duration::from_millis(20);
-/// Longest time between two looks.
-const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// Longest time between two looks. Whoever looks for dead processes sees more often whether events wait.
+const MAX_PAUSE: Duration = Duration::from_secs(10);
 
 /// Attempts after the first: with the delays below, the last one follows about a day after the event.
 pub const DELIVERY_RETRIES: u32 = 10;
@@ -59,6 +59,8 @@ pub struct OutboxRelay {
     routes: Routes,
     /// Events relayed so far; held while some are.
     relayed: Mutex<usize>,
+    /// Somebody has seen events.
+    seen: Notify,
 }
 
 /// [`OutboxRelay`] as a background task.
@@ -93,7 +95,8 @@ impl Service for OutboxRelayService {
             tokio::select! {
                 () = stop.stopped() => {}
                 () = changed => {}
-                () = tokio::time::sleep(POLL_INTERVAL) => {}
+                () = self.0.seen.notified() => {}
+                () = tokio::time::sleep(MAX_PAUSE) => {}
             }
         }
     }
@@ -107,7 +110,13 @@ impl OutboxRelay {
             context,
             routes,
             relayed: Mutex::default(),
+            seen: Notify::new(),
         }
+    }
+
+    /// Somebody has seen events that wait.
+    pub fn events_wait(&self) {
+        self.seen.notify_one();
     }
 
     /// How many events this process has relayed so far.

@@ -3,7 +3,7 @@
 use crate::engine::claim::routing::Routing;
 use crate::error::Result;
 use crate::store::{InstanceId, Store};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
@@ -21,6 +21,8 @@ pub struct InstanceRegistration {
     described: std::sync::Mutex<Option<(i64, u64)>>,
     /// When it was last renewed, or made: from before the call, since the store may have written it at any time since.
     renewed_at: std::sync::Mutex<Option<Instant>>,
+    /// Claims may have been made under it that nobody has compared with the store's account.
+    unsettled_claims: AtomicBool,
     /// Whether it was given up for good, until somebody registers again. Held while that changes.
     given_up: Mutex<bool>,
 }
@@ -37,6 +39,7 @@ impl InstanceRegistration {
             id: AtomicI64::new(0),
             described: std::sync::Mutex::default(),
             renewed_at: std::sync::Mutex::default(),
+            unsettled_claims: AtomicBool::new(true),
             given_up: Mutex::new(false),
         }
     }
@@ -104,6 +107,18 @@ impl InstanceRegistration {
         *self.renewed_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
     }
 
+    /// Something is about to be claimed. Unless it is said that nothing was, there may be a claim, whatever becomes of the answer.
+    #[must_use]
+    pub fn claiming(&self) -> Claiming<'_> {
+        Claiming(Some(&self.unsettled_claims))
+    }
+
+    /// Whether there may be a claim that nobody has compared; the caller compares them now.
+    #[must_use]
+    pub fn take_unsettled_claims(&self) -> bool {
+        self.unsettled_claims.swap(false, Ordering::AcqRel)
+    }
+
     /// How long ago the lease was renewed, while there is one.
     #[must_use]
     pub fn renewed_ago(&self) -> Option<Duration> {
@@ -133,6 +148,24 @@ impl InstanceRegistration {
     /// The registration is lost or given up; returns it.
     pub fn forget(&self) -> Option<InstanceId> {
         registered(self.id.swap(0, Ordering::AcqRel))
+    }
+}
+
+/// A claim that is being made.
+pub struct Claiming<'a>(Option<&'a AtomicBool>);
+
+impl Claiming<'_> {
+    /// The store has answered that there was nothing to claim.
+    pub fn got_nothing(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Claiming<'_> {
+    fn drop(&mut self) {
+        if let Some(unsettled) = self.0 {
+            unsettled.store(true, Ordering::Release);
+        }
     }
 }
 

@@ -12,7 +12,6 @@ use super::param::storable;
 use super::session::Session;
 use super::tx::Tx;
 use crate::model::NewJob;
-use crate::store::RouteId;
 use std::collections::BTreeMap;
 
 /// Number of a key inside one store.
@@ -22,7 +21,6 @@ const INSERT_KEYS: &str = include_str!("sql/insert_keys.sql");
 const SELECT_KEYS: &str = include_str!("sql/select_keys.sql");
 const UPDATE_KEY_LIMITS: &str = include_str!("sql/update_key_limits.sql");
 const CALL_UNBLOCK: &str = include_str!("sql/call_unblock.sql");
-const CALL_UNBLOCK_ALL: &str = include_str!("sql/call_unblock_all.sql");
 const SELECT_KEY_USAGE: &str = include_str!("sql/select_key_usage.sql");
 const DELETE_UNUSED_KEYS: &str = include_str!("sql/delete_unused_keys.sql");
 
@@ -94,16 +92,6 @@ impl Keys {
 pub(super) async fn unblock(session: &Session, keys: &[KeyId]) -> DbResult<i64> {
     let row = session.query_opt(CALL_UNBLOCK, &[&keys.to_vec()]).await?;
     Ok(row.map_or(Ok(0), |row| row.try_get(0))?)
-}
-
-/// The same for all keys with held runs. Also returns the routes of ready runs that wait to run alone, which spares a
-/// statement of its own.
-pub(super) async fn unblock_all(session: &Session) -> DbResult<(i64, Vec<RouteId>)> {
-    let Some(row) = session.query_opt(CALL_UNBLOCK_ALL, &[]).await? else {
-        return Ok((0, Vec::new()));
-    };
-    let unblocked_runs: Option<i64> = row.try_get(0)?;
-    Ok((unblocked_runs.unwrap_or(0), row.try_get(1)?))
 }
 
 /// Running runs and limit of the key, if it is full.

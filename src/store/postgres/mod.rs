@@ -44,6 +44,7 @@ mod pool;
 mod processes;
 mod queue;
 mod read;
+mod recovery;
 mod relay;
 mod replace;
 mod reschedule;

@@ -14,8 +14,7 @@ use crate::store::{
     AddedRoutes, BulkChangeOutcome, Cancellation, Change, ChangeOutcome, ClaimParams, ClaimRef, Claimed,
     CompleteParams, Completed, DirectStore, Entry, EntryKey, EntryKind, FailedRun, History, HistoryPosition,
     InsertParams, Inserted, InstanceId, JobRecord, JobSeq, ListFilter, LogLine, Note, Page, RecoverParams, Recovered,
-    Retention, RouteId, RouteMark, RunLocation, SeriesAdvance, SeriesSnapshot, Statement, Stats, Step, Store, Takeover,
-    Token,
+    Retention, RouteId, RouteMark, RunLocation, SeriesAdvance, SeriesSnapshot, Statement, Stats, Step, Store, Token,
 };
 use async_trait::async_trait;
 use std::path::Path;
@@ -141,32 +140,7 @@ impl Store for PostgresStore {
     }
 
     async fn recover(&self, params: RecoverParams) -> Result<Recovered> {
-        let inner = self.inner_if_open()?;
-        let mut total = Recovered::default();
-        // Only its silence says that a process of another machine is dead.
-        let mut more = params.takeover == Takeover::ProvenOrSilent;
-        while more {
-            let step = with_session!(inner.general, WriteOptions::ENGINE, |session| {
-                instances::recover(session, self.lease_now(), &params)
-            });
-            total.instances += step.found.instances;
-            total.requeued += step.found.requeued;
-            total.failed += step.found.failed;
-            total.crashed.extend(step.found.crashed);
-            total.failed_runs.extend(step.found.failed_runs);
-            inner.apply_effects(step.after).await;
-            more = step.more;
-        }
-        // A process may have died between ending a run and unblocking the next.
-        let (unblocked, suspects) = with_session!(inner.general, WriteOptions::ENGINE, |session| keys::unblock_all(
-            session
-        ));
-        total.suspects = suspects;
-        if unblocked > 0 || total.requeued > 0 {
-            inner.scan_positions.runs_added();
-            inner.wake();
-        }
-        Ok(total)
+        self.recover_runs(params).await
     }
 
     async fn claims_of(&self, instance: InstanceId) -> Result<Vec<(JobSeq, i64, Token)>> {

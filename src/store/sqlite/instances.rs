@@ -6,6 +6,7 @@
 use super::complete::{AttemptTimes, EndedClaim};
 use super::instance_lock::{self, LockState, PendingInstanceLock};
 use super::jobs;
+use super::outbox;
 use super::run_rows::rows;
 use super::series_snapshot;
 use super::silence::SilenceWatch;
@@ -136,6 +137,7 @@ pub(super) fn recover(
         step.found.instances += 1;
     }
     step.found.suspects = routes_of_suspects(tx.connection)?;
+    step.found.has_events = outbox::has_events(tx.connection)?;
     Ok(step)
 }
 

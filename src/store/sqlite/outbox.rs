@@ -79,6 +79,12 @@ fn without_stack(error: &str) -> Result<String> {
     })
 }
 
+/// Whether there are events.
+pub(super) fn has_events(connection: &Connection) -> Result<bool> {
+    let mut select = connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM outbox)")?;
+    Ok(select.query_row([], |row| row.get(0))?)
+}
+
 /// The oldest events.
 pub(super) fn oldest(connection: &Connection, limit: usize) -> Result<Vec<StoredEvent>> {
     let mut select = connection.prepare_cached(SELECT_OLDEST_EVENTS)?;

@@ -150,6 +150,7 @@ impl Store for SqliteStore {
             total.crashed.extend(step.found.crashed);
             total.failed_runs.extend(step.found.failed_runs);
             total.suspects = step.found.suspects;
+            total.has_events = step.found.has_events;
             if !step.more {
                 return Ok(total);
             }
