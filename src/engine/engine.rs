@@ -189,12 +189,6 @@ impl Engine {
         (self.in_flight.busy(), self.executor.concurrency)
     }
 
-    /// Whether a run that crashed often runs alone here, or is to next, so that others wait.
-    #[must_use]
-    pub fn another_runs_alone(&self) -> bool {
-        self.claimer.suspects.keep_others_waiting()
-    }
-
     /// Handlers or routes changed: the claimer should look again.
     pub fn handlers_changed(&self) {
         self.gate.handlers_changed.notify_one();

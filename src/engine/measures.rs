@@ -17,6 +17,12 @@ pub struct LeaseAge {
 }
 
 impl Engine {
+    /// Whether a run that crashed often runs alone here, or is to next, so that others wait.
+    #[must_use]
+    pub fn another_runs_alone(&self) -> bool {
+        self.claimer.suspects.keep_others_waiting()
+    }
+
     /// The lease of this process's registration, while it has one.
     #[must_use]
     pub fn lease_age(&self) -> Option<LeaseAge> {
