@@ -8,7 +8,7 @@ import { create, job } from './support/instances.js';
 import { type Program, script } from './support/processes.js';
 import { sharedStores } from './support/stores.js';
 
-/** They are about 13 on SQLite and 9 on PostgreSQL. A poll every 20 ms adds 50. */
+/** They are about 14 on both. A poll every 20 ms adds 50. */
 const WAKES_PER_SECOND = 25;
 /** It is about 1 ms; half of the jobs would wait longer for a poll every 20 ms. */
 const START_MS = 6;
