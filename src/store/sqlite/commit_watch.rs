@@ -14,6 +14,10 @@ use std::time::{Duration, Instant};
 /// Time between two looks without signs.
 const POLL_INTERVAL: Duration = MAX_REST;
 
+/// After a commit of its own the writer waits so long for messages alone, which is cheaper than for messages and signs: whoever
+/// dispatches one job at a time comes again within that time.
+const OWN_WAIT: Duration = Duration::from_millis(1);
+
 /// What the writer knows of the commits of others.
 #[derive(Debug, Default)]
 pub(super) struct CommitWatch {
@@ -21,6 +25,8 @@ pub(super) struct CommitWatch {
     schedule: LookSchedule,
     /// This process has written since the last commit that was found.
     has_written: bool,
+    /// It has since the writer waited last.
+    just_written: bool,
     data_version: i64,
 }
 
@@ -62,6 +68,12 @@ impl CommitWatch {
             Source::Poll(_) => return inbox.recv_timeout(POLL_INTERVAL),
             Source::Signs(signs) => signs,
         };
+        if std::mem::take(&mut self.just_written) {
+            let received = inbox.recv_timeout(OWN_WAIT);
+            if !matches!(received, Err(RecvTimeoutError::Timeout)) {
+                return received;
+            }
+        }
         let now = Instant::now();
         let received = signs.receive(inbox, bell, (self.schedule.listens(now), self.schedule.time_left(now)));
         if received.is_err() && signs.take() {
@@ -78,6 +90,7 @@ impl CommitWatch {
     /// This process has committed what it wrote. `in_turn`: nobody else has written since it began, so that the signs are its own.
     pub(super) fn has_committed(&mut self, in_turn: bool) {
         self.has_written = true;
+        self.just_written = true;
         if let Source::Signs(signs) = &mut self.source
             && in_turn
         {
