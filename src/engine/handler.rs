@@ -225,6 +225,11 @@ pub trait Handler: Send + Sync {
     /// Starts an attempt; must return at once.
     fn call(&self, invocation: Invocation);
 
+    /// Whether [`call`](Self::call) only passes the attempt on, so that any thread may do it.
+    fn only_takes_calls(&self) -> bool {
+        false
+    }
+
     /// The attempt with this key is to stop: its answer no longer counts. Must return at once.
     fn abort(&self, key: Token, reason: &AbortReason);
 }

@@ -89,6 +89,10 @@ impl Handler for JsHandler {
         self.queue.run_handler(self.number, key, &job_json(&attempt), trace);
     }
 
+    fn only_takes_calls(&self) -> bool {
+        true
+    }
+
     fn abort(&self, key: Token, reason: &AbortReason) {
         self.pending.lock().remove(&key);
         self.queue.abort(key, reason.code(), &reason.message());

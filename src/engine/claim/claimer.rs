@@ -224,6 +224,7 @@ impl Claimer {
             known,
             slots,
             some_full,
+            begun: 0,
         };
         Some((params, asked))
     }
@@ -238,10 +239,11 @@ impl Claimer {
             known,
             slots,
             some_full,
+            begun,
         } = asked;
         self.context.failpoints.pass("claimer");
         let has_new_routes = claimed.newest_route != known;
-        let started = claimed.runs.len();
+        let started = begun + claimed.runs.len();
         let all_full = some_full || started >= slots;
         for run in claimed.runs {
             self.executor.start(instance, run);
@@ -453,7 +455,7 @@ fn params(now: Millis, instance: InstanceId, served: ServedRoutes, slots: usize)
 
 /// What a claim was made for.
 pub(super) struct AskedClaim {
-    instance: InstanceId,
+    pub(super) instance: InstanceId,
     now: Millis,
     turn: Turn,
     holds: Holds,
@@ -461,6 +463,8 @@ pub(super) struct AskedClaim {
     pub(super) known: RouteMark,
     slots: usize,
     some_full: bool,
+    /// Runs of it that were started before the rest of the round.
+    pub(super) begun: usize,
 }
 
 /// What was claimed in slots of the package's own.

@@ -37,7 +37,7 @@ impl Claimer {
         if turn != Turn::Others {
             return None;
         }
-        let (params, asked) = self.ask(instance, now, turn)?;
+        let (params, mut asked) = self.ask(instance, now, turn)?;
         if params.group_slots.iter().all(|slots| *slots == 0) {
             return None;
         }
@@ -45,7 +45,16 @@ impl Claimer {
         drop(self.registration.claiming());
         let (claimer, runtime) = (Arc::clone(self), runtime.clone());
         let claimed: Done<Claimed> = Box::new(move |claimed| match claimed {
-            Ok(claimed) => drop(runtime.spawn(claimer.take_direct(round, asked, claimed))),
+            Ok(mut claimed) => {
+                let _runtime = runtime.enter();
+                if claimed.newest_route == asked.known {
+                    asked.begun = claimed.runs.len();
+                    for run in std::mem::take(&mut claimed.runs) {
+                        claimer.executor.start_here(asked.instance, run);
+                    }
+                }
+                runtime.spawn(claimer.take_direct(round, asked, claimed));
+            }
             // The claimer's own round says what is the matter.
             Err(_) => claimer.gate.handlers_changed.notify_one(),
         });

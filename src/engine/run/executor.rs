@@ -23,9 +23,14 @@ use crate::engine::service::{Service, StopSignal};
 use crate::model::{JobOptions, Route, RunError, RunOutcome};
 use crate::store::{ClaimedRun, Completion, InstanceId, JobSeq, Token};
 use async_trait::async_trait;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{self, Poll, Waker};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
+
+/// Longest input, bytes, that is made ready on the thread of whoever brings the news of a claim.
+const MAX_BYTES_HERE: usize = 16 << 10;
 
 /// Runs attempts, each in a task of its own.
 pub struct Executor {
@@ -87,15 +92,43 @@ impl Service for ExecutorService {
 impl Executor {
     /// Begins a claimed run; returns at once.
     pub fn start(self: &Arc<Self>, instance: InstanceId, run: ClaimedRun) {
+        let (attempt, _) = self.attempt(instance, run);
+        self.tasks.spawn(attempt);
+    }
+
+    /// The same on the caller's thread as far as its handler, if that only takes the call and nothing long comes before it; the rest
+    /// goes on in the background. Needs a runtime.
+    pub fn start_here(self: &Arc<Self>, instance: InstanceId, run: ClaimedRun) {
+        let is_short = run.options.is_none() && !run.recurring && run.input.len() <= MAX_BYTES_HERE;
+        let (attempt, takes_calls) = self.attempt(instance, run);
+        let mut attempt = Box::pin(attempt);
+        if is_short && takes_calls {
+            // The task looks again before it waits. A panic has been dealt with by then, as in a task.
+            let begin = || attempt.as_mut().poll(&mut task::Context::from_waker(Waker::noop()));
+            if !matches!(catch_unwind(AssertUnwindSafe(begin)), Ok(Poll::Pending)) {
+                return;
+            }
+        }
+        self.tasks.spawn(attempt);
+    }
+
+    /// An attempt, and whether its handler only takes the call.
+    fn attempt(
+        self: &Arc<Self>,
+        instance: InstanceId,
+        run: ClaimedRun,
+    ) -> (impl Future<Output = ()> + Send + use<>, bool) {
         let route = self.routing.route(run.route);
         let registration = route.as_deref().and_then(|route| self.routing.find(route));
+        let takes_calls = registration
+            .as_ref()
+            .is_some_and(|found| found.handler.only_takes_calls());
         let signals = self
             .in_flight
             .begin(&run, instance, registration.clone(), self.concurrency);
-        let executor = Arc::clone(self);
         let target = route.zip(registration);
-        self.tasks
-            .spawn(executor.run_to_completion(instance, run, target, signals));
+        let attempt = Arc::clone(self).run_to_completion(instance, run, target, signals);
+        (attempt, takes_calls)
     }
 
     /// To be called behind the starts of one claim: the runtime's thread takes the task that was spawned last before all
