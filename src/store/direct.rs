@@ -3,17 +3,18 @@
 use super::{ClaimParams, Claimed, InsertParams, Inserted};
 use crate::error::Result;
 
-/// Takes what became of a call, on a thread of the store's: it must neither block nor call the store. It is dropped instead when
+/// Takes what became of a call, on a thread of the store's: it must neither block nor wait for the store. It is dropped instead when
 /// that thread has died.
 pub type Done<T> = Box<dyn FnOnce(Result<T>) + Send + Sync>;
 
-/// An insert, and a claim in the same transaction behind it. Each fails by itself.
+/// An insert, and a claim behind it: in the same transaction, or in the next one on the same connection. Each fails by itself.
 pub struct DirectInsert {
     /// The jobs, none of which depends on another.
     pub insert: InsertParams,
     /// Told once they are as durable as after [`super::Store::insert`].
     pub inserted: Done<Vec<Inserted>>,
-    /// What is claimed then, and who is told once that is committed: after `inserted`.
+    /// What is claimed then, and who is told once that is committed: after `inserted`. A store may drop a claim that it cannot make
+    /// there, and then tells of the jobs by [`super::Store::changes`].
     pub claim: Option<(ClaimParams, Done<Claimed>)>,
 }
 

@@ -21,7 +21,7 @@ const MAX_DIRECT_BYTES: usize = 16 << 10;
 const MAX_DIRECT_INSERTS: usize = 4;
 
 impl IntakeTask {
-    /// Inserts dispatches, or gives them back.
+    /// Hands dispatches to the store, or gives them back where the long way is the one to take.
     pub(super) fn dispatch_directly(&self, batch: DispatchBatch) -> Option<DispatchBatch> {
         let Some(engine) = self.engine_for(&batch) else {
             return Some(batch);

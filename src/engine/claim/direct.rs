@@ -1,4 +1,4 @@
-//! A claim in the transaction of an insert: a job that is due, and can be run here, is claimed with its dispatch.
+//! A claim that is made with an insert: a job that is due, and can be run here, is claimed with its dispatch.
 //!
 //! It is a round of claiming like any other, which takes the best that there is, so that order and limits are the same; it
 //! only begins with a dispatch instead of with the news of it.
@@ -61,7 +61,7 @@ impl Claimer {
         Some((params, claimed))
     }
 
-    /// Whether it is due, and a handler here has room for it.
+    /// Whether it is due, and there is a handler for it here in the worker's slots.
     fn may_start(&self, job: &NewJob) -> bool {
         let is_due = job.recurrence.is_none() && job.due.is_none_or(|due| due <= job.created);
         is_due

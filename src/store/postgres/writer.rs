@@ -4,6 +4,7 @@
 //! Invariant: a failing dispatch does not affect others.
 
 use super::Inner;
+use super::claim;
 use super::direct_claim::{ClaimOutcome, DirectClaim, EarlyReply, Reply};
 use super::failure::DbResult;
 use super::insert;
@@ -252,7 +253,7 @@ async fn finish_claim(inner: &Inner, direct: DirectClaim, insert: &InsertParams,
         // The news of the insert leads to a claim, and that says what is the matter.
         Some(Err(_)) | None => return false,
     };
-    let super::claim::Answer { claimed, handed_back } = answer;
+    let claim::Answer { claimed, handed_back } = answer;
     inner.hand_back(&direct.params, handed_back).await;
     if !claimed.runs.is_empty() || claimed.more {
         inner.counters_written();
