@@ -10,9 +10,10 @@ import { service, shop } from './support/services.js';
 
 type Wake = () => void;
 interface Native {
-  take(): string;
+  take(...args: unknown[]): string;
   finish(answers: string): void;
   dispatch(...args: unknown[]): void;
+  part(...args: unknown[]): void;
 }
 interface Binding {
   /** One of the arguments is the function that Rust calls. */
@@ -25,7 +26,7 @@ interface Binding {
 const binding = createRequire(import.meta.url)('../native.js') as Binding;
 const { Ductape: Original } = binding;
 const { MESSAGE } = createRequire(import.meta.url)('../lib/protocol.js') as { MESSAGE: Record<string, string> };
-const counts = { wakes: 0, takes: 0, finishes: 0, dispatches: 0, dispatched: 0, taken: 0 };
+const counts = { wakes: 0, takes: 0, finishes: 0, dispatches: 0, dispatched: 0, taken: 0, parts: 0 };
 
 /** Counts the calls of the function that wakes JavaScript. */
 function counted(wake: Wake): Wake {
@@ -42,9 +43,9 @@ class Counted extends Original {
   constructor(...given: unknown[]) {
     super(...given.map((value) => (typeof value === 'function' ? counted(value as Wake) : value)));
   }
-  override take() {
+  override take(...args: unknown[]) {
     counts.takes++;
-    const text = super.take();
+    const text = super.take(...args);
     counts.taken += text.length;
     if (crossed && text !== '') crossed.messages.push(...(JSON.parse(text) as unknown[][]));
     return text;
@@ -58,6 +59,10 @@ class Counted extends Original {
     counts.dispatched += args[1] as number;
     crossed?.lines.push(...(args[2] as string).split('\n'));
     super.dispatch(...args);
+  }
+  override part(...args: unknown[]) {
+    counts.parts++;
+    super.part(...args);
   }
 }
 binding.Ductape = Counted;
@@ -82,6 +87,7 @@ async function perJob(work: () => Promise<unknown>): Promise<typeof counts> {
     dispatches: added('dispatches'),
     dispatched: added('dispatched'),
     taken: added('taken'),
+    parts: added('parts'),
   };
 }
 
@@ -108,6 +114,26 @@ it('calls Rust once for a dispatchMany', async () => {
   expect(each.taken, 'what crosses is to be parsed on the event loop').toBeLessThan(50);
   // The answer, and perhaps a line of the log.
   expect(each.wakes * JOBS, REMEDY).toBeLessThan(5);
+});
+
+it('hands over the beginning of a long list while it writes the rest, in few parts', async () => {
+  const ductape = create({ worker: false });
+  const entries = Array.from({ length: 1_000 }, () => job('nobody'));
+  let before = 0;
+  const countParts = () => {
+    before = counts.parts;
+  };
+  Object.defineProperty(entries[999], 'tags', { enumerable: true, get: countParts });
+  const parts = counts.parts;
+  const { dispatches } = counts;
+  const done = ductape.features.dispatchMany(entries);
+  expect(before - parts, 'the rest is not written yet').toBeGreaterThanOrEqual(3);
+  expect(counts.parts - parts, REMEDY).toBeLessThanOrEqual(6);
+  await done;
+  expect(counts.dispatches - dispatches).toBe(1);
+  // A short list is not worth it.
+  await ductape.features.dispatchMany(entries.slice(0, 300));
+  expect(counts.parts - parts, REMEDY).toBeLessThanOrEqual(6);
 });
 
 it('wakes JavaScript once for many handlers and sends their results together', async () => {

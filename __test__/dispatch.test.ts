@@ -208,6 +208,68 @@ describe('dispatchMany', () => {
     expect(await countJobs(ductape)).toBe(0);
   });
 
+  describe.each([
+    ['whose store is not open yet', false],
+    ['whose store is open', true],
+  ])('of a long list to an instance %s', (_name, isOpen) => {
+    async function opened() {
+      const ductape = create({ worker: { concurrency: 1 } });
+      if (isOpen) await ductape.features.dispatch(job('other'));
+      return { ductape, others: isOpen ? 1 : 0 };
+    }
+    const numbered = (length: number, more: (n: number) => object = () => ({})) =>
+      Array.from({ length }, (_, n) => job('report', { input: { n }, ...more(n) }));
+
+    it('makes all jobs due at one time, behind what was dispatched before', async () => {
+      const { ductape } = await opened();
+      const [before, list, after] = await Promise.all([
+        ductape.features.dispatch(job('report', { input: { n: -1 } })),
+        ductape.features.dispatchMany(numbered(1_500, (n) => (n === 700 ? { schedule: { start_at: 0 } } : {}))),
+        ductape.features.dispatch(job('report', { input: { n: 1_500 } })),
+      ]);
+      expect(new Set(list.map(({ scheduled_at }) => scheduled_at)).size).toBe(1);
+      const started: unknown[] = [];
+      ductape.features.define('report', ({ input }) => void started.push(input.n));
+      await Promise.all([before, ...list, after].map(({ job_id }) => ductape.jobs.wait(job_id)));
+      expect(started).toEqual(Array.from({ length: 1_502 }, (_, n) => n - 1));
+    });
+
+    it('stores nothing when it cannot be written to its end, and is no part of the next one', async () => {
+      const { ductape, others } = await opened();
+      const failing = numbered(1_500);
+      Object.defineProperty(failing[1_400], 'input', {
+        enumerable: true,
+        get: () => {
+          throw new Error('half way');
+        },
+      });
+      expect((await rejection(ductape.features.dispatchMany(failing))).message).toMatch(/half way/);
+      const nulls = numbered(1_500, (n) => (n === 1_499 ? { priority: Number.NaN } : {}));
+      expect(problemPaths(await rejection(ductape.features.dispatchMany(nulls)))).toEqual(['[1499].priority']);
+      expect(await countJobs(ductape)).toBe(others);
+      const results = await ductape.features.dispatchMany(numbered(600));
+      expect(await countJobs(ductape)).toBe(others + 600);
+      expect((await ductape.jobs.get(results[599]?.job_id ?? '')).input).toEqual({ n: 599 });
+    });
+
+    it('does not mix lists that are written within each other', async () => {
+      const { ductape } = await opened();
+      let inner: Promise<unknown[]> | undefined;
+      const outer = numbered(1_200);
+      Object.defineProperty(outer[600], 'tags', {
+        enumerable: true,
+        get: () => {
+          inner ??= ductape.features.dispatchMany(numbered(700, () => ({ tags: ['inner'] })));
+          return ['outer'];
+        },
+      });
+      expect(await ductape.features.dispatchMany(outer)).toHaveLength(1_200);
+      expect(await inner).toHaveLength(700);
+      const tagged = async (tag: string) => (await ductape.jobs.list({ tags: [tag], limit: 1_000 })).jobs.length;
+      expect([await tagged('inner'), await tagged('outer')]).toEqual([700, 1]);
+    });
+  });
+
   it('routes each job to its own target', async () => {
     const ductape = create({ worker: false });
     const targets: { tag: string; product?: string | null; env?: string }[] = [

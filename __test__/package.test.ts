@@ -166,6 +166,7 @@ describe('the packed package', () => {
       'lib/ignored-options.js',
       'lib/job.js',
       'lib/json.js',
+      'lib/list-parts.js',
       'lib/listeners.js',
       'lib/logger.js',
       'lib/marks.js',

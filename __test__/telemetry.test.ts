@@ -261,14 +261,15 @@ describe('the spans of', () => {
     isChild(named('release')[0], named('rollback reserve')[0]);
   });
 
-  it('a list of dispatches are one, which all its jobs are part of', async () => {
+  // A long list crosses in parts.
+  it.each([3, 600])('a list of %i dispatches are one, which all its jobs are part of', async (length) => {
     const ductape = create({ telemetry: true });
     ductape.features.define('f', () => {});
-    const jobs = await ductape.features.dispatchMany([job('f'), job('f'), job('f')]);
+    const jobs = await ductape.features.dispatchMany(Array.from({ length }, () => job('f')));
     await Promise.all(jobs.map(({ job_id }) => ductape.jobs.wait(job_id)));
-    const attempts = await untilNamed('process features/f', 3);
+    const attempts = await untilNamed('process features/f', length);
     const [dispatch] = named('dispatch features/f');
-    expect(dispatch?.attributes['messaging.batch.message_count']).toBe(3);
+    expect(dispatch?.attributes['messaging.batch.message_count']).toBe(length);
     for (const attempt of attempts) isChild(attempt, dispatch);
   });
 

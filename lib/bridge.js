@@ -10,6 +10,7 @@ const { DuctapeError, refuse, refuseAll, rethrow, toFailure } = require('./error
 const { forgetBridge, shutDownOnExit } = require('./exit.js');
 const { readTarget } = require('./handler-target.js');
 const {
+  joinLists,
   members,
   nullsOfArgument,
   nullsOfJson,
@@ -22,6 +23,7 @@ const {
 const { takeIgnoredOptions } = require('./ignored-options.js');
 const { Listeners } = require('./listeners.js');
 const { keysForNative } = require('./encryption-keys.js');
+const { ListParts } = require('./list-parts.js');
 const { resolveLogger } = require('./logger.js');
 const { withMark } = require('./marks.js');
 const { loadNative } = require('./native.js');
@@ -175,14 +177,18 @@ class Bridge {
       const nulls = [];
       const inputs = this.#telemetry && [];
       // Getters of the caller's may run here, and dispatch in their turn: the ticket is given afterwards.
-      const text = this.#withMark(() => this.#inputText(namespace, input, many && Array.isArray(input), nulls, inputs));
+      const [form, text] = this.#withMark(() =>
+        many && Array.isArray(input)
+          ? this.#listText(namespace, input, nulls, inputs)
+          : [many ? DISPATCH_FORM.MANY : DISPATCH_FORM.ONE, this.#inputText(namespace, input, inputs)],
+      );
       if (nulls.length > 0) {
         resolve(this.#refuseList(namespace, text, nulls));
         return;
       }
       const span = this.#telemetry?.dispatch(namespace, inputs, many);
       const ticket = this.#addTicket(span === undefined ? { resolve, reject } : span.settling(resolve, reject));
-      const line = dispatchLine(namespace, many ? DISPATCH_FORM.MANY : DISPATCH_FORM.ONE, text);
+      const line = dispatchLine(namespace, form, text);
       this.#dispatches.add(ticket, span?.trace === undefined ? line : tracedLine(span.trace, line));
     });
   }
@@ -198,20 +204,34 @@ class Bridge {
     return this.call('refusal', { namespace, text, nulls });
   }
 
-  /** `inputs`, if it is wanted, gets what was read. */
-  #inputText(namespace, input, isList, nulls, inputs) {
-    const read = (one) => {
-      const prepared = prepareInput(namespace, readArgument(one));
-      inputs?.push(prepared);
-      return prepared;
-    };
-    if (isList) return stringifyList(input, 'inputs', this.#maxChars, read, nulls);
+  /** What of one input is sent; `inputs`, if it is wanted, gets it. */
+  #readInput(namespace, input, inputs) {
+    const prepared = prepareInput(namespace, readArgument(input));
+    inputs?.push(prepared);
+    return prepared;
+  }
+
+  #inputText(namespace, input, inputs) {
     return stringify(
-      reported('input', () => read(input)),
+      reported('input', () => this.#readInput(namespace, input, inputs)),
       'input',
       nullsOfArgument,
       this.#maxChars,
     );
+  }
+
+  /** The form and the JSON of the dispatch of a list; with `nulls`, which get what is wrong with numbers and dates, all of it. */
+  #listText(namespace, list, nulls, inputs) {
+    const parts = new ListParts(this.#native, namespace, list.length);
+    const read = (one) => this.#readInput(namespace, one, inputs);
+    let sent = false;
+    try {
+      const texts = stringifyList(list, 'inputs', this.#maxChars, read, nulls, (text, at) => parts.written(text, at));
+      sent = nulls.length === 0;
+      return sent ? parts.end(texts) : [DISPATCH_FORM.MANY, joinLists(texts)];
+    } finally {
+      if (!sent) parts.forget();
+    }
   }
 
   #sendDispatches(first, count, text) {

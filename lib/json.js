@@ -72,15 +72,16 @@ function memberPath(path, name, isEntry) {
 const nullsOfArgument = (value, path = '') => nullsOfJson(value, path, PAYLOADS);
 
 /**
- * The JSON of what `read` makes of the entries of a list. Neither is done to the end of one that comes to more than `maxChars`:
- * the program's other work waits meanwhile. `nulls` gets the problems with numbers and dates that JSON has `null` for.
+ * The JSON of what `read` makes of the entries of a list, as the texts of lists that follow each other. Neither is done to the end of
+ * one that comes to more than `maxChars`: the program's other work waits meanwhile. `nulls` gets the problems with numbers and dates
+ * that JSON has `null` for. `written(text, offset)` is told of each text but the last as soon as it is there.
  */
-function stringifyList(list, what, maxChars, read, nulls) {
+function stringifyList(list, what, maxChars, read, nulls, written) {
   const { length } = list;
   if (length > MAX_LIST_ENTRIES) {
     refuse(what, `dispatchMany takes at most ${MAX_LIST_ENTRIES} jobs at a time, got ${length}; split the list`);
   }
-  const chunks = [];
+  const texts = [];
   let [chars, at, count] = [0, 0, FIRST_ENTRIES];
   while (at < length) {
     const chunk = [];
@@ -96,8 +97,9 @@ function stringifyList(list, what, maxChars, read, nulls) {
         return [];
       },
     );
-    chunks.push(text.slice(1, -1));
+    texts.push(text);
     chars += text.length;
+    if (at + chunk.length < length) written(text, at);
     at += chunk.length;
     if (chars > maxChars) {
       refuse(what, `are ${chars} characters of JSON by entry ${at}, the limit is ${maxChars}; split the list`);
@@ -105,8 +107,11 @@ function stringifyList(list, what, maxChars, read, nulls) {
     // As many as would fit if they were as long as those so far; they may be longer.
     count = Math.max(1, Math.min(MAX_CHUNK_ENTRIES, Math.floor((CHUNK_CHARS * at) / chars)));
   }
-  return `[${chunks.join(',')}]`;
+  return texts.length === 0 ? ['[]'] : texts;
 }
+
+/** The JSON of one list, from that of lists that follow each other. */
+const joinLists = (texts) => `[${texts.map((text) => text.slice(1, -1)).join(',')}]`;
 
 /**
  * An argument with what its objects inherit as members of their own, since JSON has own members alone: the enumerable ones, and
@@ -188,6 +193,7 @@ function reason(cause) {
 }
 
 module.exports = {
+  joinLists,
   members,
   nullsOfArgument,
   nullsOfJson,

@@ -37,13 +37,16 @@ const NO_RETRY = Object.freeze({
 });
 
 /** What a dispatch carries. */
-const DISPATCH_FORM = Object.freeze({ ONE: 'one', MANY: 'many' });
+const DISPATCH_FORM = Object.freeze({ ONE: 'one', MANY: 'many', PARTS: 'parts' });
 
 /** What a handler says about its attempt while it runs. */
 const NOTE = Object.freeze({ PROGRESS: 'progress', LOG: 'log' });
 
 /** One dispatch, as a line of a batch. JSON has no line breaks. */
 const dispatchLine = (namespace, form, json) => `${namespace} ${form} ${json}`;
+
+/** The JSON of the end of a list whose other entries have crossed as list number `list`. */
+const endOfList = (list, json) => `${list} ${json}`;
 
 /** The same of a dispatch that is part of a trace, whose text is printable. */
 const tracedLine = (trace, line) => `@${trace}\t${line}`;
@@ -64,6 +67,7 @@ module.exports = {
   DISPATCH_FORM,
   NOTE,
   dispatchLine,
+  endOfList,
   tracedLine,
   answerElement,
   queuedJob,

@@ -14,9 +14,11 @@ mod admission;
 mod direct;
 mod in_hand;
 mod insert;
+mod parts;
 mod reading;
 
 pub use insert::{Answer, Resolution};
+pub use parts::ListPart;
 pub use reading::DispatchBatch;
 #[cfg(fuzzing)]
 pub use reading::outcomes;
@@ -24,6 +26,7 @@ pub use reading::outcomes;
 use self::admission::{Admissions, Admitted};
 use self::in_hand::InHand;
 use self::insert::{InsertsInFlight, Times};
+use self::parts::{PartialLists, ReadLists};
 use self::reading::{ReadBatches, Unit, read_batches};
 use super::dispatch::Dispatch;
 use super::instance::Instance;
@@ -71,6 +74,12 @@ struct QueuedDispatches {
 }
 
 impl QueuedDispatches {
+    /// The task has taken so many more than were counted.
+    fn take_bytes(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes, Ordering::AcqRel);
+        self.taken_bytes.fetch_add(bytes, Ordering::AcqRel);
+    }
+
     fn release_bytes(&self, bytes: usize) {
         self.taken_bytes.fetch_sub(bytes, Ordering::AcqRel);
         self.bytes.fetch_sub(bytes, Ordering::AcqRel);
@@ -97,6 +106,7 @@ impl Intake {
             receiver: Mutex::new(receiver),
             queued_dispatches: QueuedDispatches::default(),
             in_hand: InHand::default(),
+            lists: Arc::default(),
             failure: OnceLock::new(),
             unserved_watched: AtomicBool::new(false),
             waiting: AtomicUsize::new(0),
@@ -121,9 +131,11 @@ impl Intake {
             return Err(failure.to_error());
         }
         let size = batch.text.len();
-        let before = self.task.queued_dispatches.bytes.fetch_add(size, Ordering::AcqRel);
+        let before = self.task.queued_dispatches.bytes.fetch_add(size, Ordering::AcqRel)
+            + self.task.lists.bytes_besides(&batch.text);
         if before > 0 && before + size > MAX_QUEUED_BYTES {
             self.task.queued_dispatches.bytes.fetch_sub(size, Ordering::AcqRel);
+            drop(self.task.lists.take_ended_in(&batch.text));
             let message =
                 format!("{before} bytes of dispatches are waiting to be stored; await earlier ones before making more");
             return Err(Error::new(ErrorCode::RateLimited, message));
@@ -145,6 +157,19 @@ impl Intake {
         Ok(())
     }
 
+    /// Takes a part of a list, which ends with a dispatch or is [forgotten](Self::forget_list).
+    pub fn add_part(&self, part: ListPart) {
+        self.task.lists.add(part, || {
+            self.task.engine_on_time()?;
+            Some((self.task.instance.options.defaults.clone(), self.task.instance.now()))
+        });
+    }
+
+    /// The list of this number, of which parts have come, is not dispatched.
+    pub fn forget_list(&self, list: u64) {
+        self.task.lists.forget(list);
+    }
+
     /// Waits until every dispatch made so far has been answered.
     pub async fn wait_until_empty(&self) {
         while self.task.instance.pending_dispatches.load(Ordering::Acquire) > 0 {
@@ -163,6 +188,8 @@ struct IntakeTask {
     receiver: Mutex<mpsc::UnboundedReceiver<DispatchBatch>>,
     queued_dispatches: QueuedDispatches,
     in_hand: InHand,
+    /// Lists whose end has not been taken yet.
+    lists: Arc<PartialLists>,
     /// Why dispatches are taken no more.
     failure: OnceLock<ServiceFailure>,
     failpoints: Failpoints,
@@ -251,13 +278,17 @@ impl IntakeTask {
                     self.hold(&batches);
                     self.failpoints.pass("intake");
                     if !ended {
-                        reading = Some(Box::pin(read(Arc::clone(&self.instance), std::mem::take(&mut batches))));
+                        reading = Some(self.read(std::mem::take(&mut batches)));
                     }
                 }
                 // Nobody can dispatch any more, and all is answered.
                 else => break,
             }
         }
+    }
+
+    fn read(&self, batches: Vec<DispatchBatch>) -> Reading {
+        Box::pin(read(Arc::clone(&self.instance), Arc::clone(&self.lists), batches))
     }
 
     /// These are the task's now.
@@ -327,9 +358,11 @@ impl IntakeTask {
         } = taken;
         let bytes: usize = batches.iter().map(|batch| batch.text.len()).sum();
         let guarded_bytes: usize = read.guarded.iter().map(|guarded| guarded.bytes).sum();
-        // From here on they count as jobs, not as waiting text.
-        self.queued_dispatches
-            .release_bytes(bytes.saturating_sub(guarded_bytes));
+        // From here on they count as jobs, not as waiting text; and the parts of a list that waits as its text.
+        match bytes.checked_sub(guarded_bytes) {
+            Some(bytes) => self.queued_dispatches.release_bytes(bytes),
+            None => self.queued_dispatches.take_bytes(guarded_bytes - bytes),
+        }
         let engine = match engine {
             Ok(engine) => engine,
             Err(error) => {
@@ -412,12 +445,18 @@ fn made(batches: &[DispatchBatch]) -> Instant {
 }
 
 /// Opens the store if need be, and reads.
-async fn read(instance: Arc<Instance>, batches: Vec<DispatchBatch>) -> TakenBatches {
+async fn read(instance: Arc<Instance>, lists: Arc<PartialLists>, batches: Vec<DispatchBatch>) -> TakenBatches {
     let batches = Arc::new(batches);
     let engine = instance.engine_asked_for(made(&batches).into()).await;
+    let ended = batches.iter().flat_map(|batch| lists.take_ended_in(&batch.text));
+    let ended: Vec<_> = ended.collect();
     let now = instance.now();
     let read = match &engine {
-        Ok(_) => read_batches(Arc::clone(&batches), instance.options.defaults.clone(), now).await,
+        Ok(_) => {
+            let defaults = &instance.options.defaults;
+            let lists = ReadLists::read(ended, defaults, now).await;
+            read_batches(Arc::clone(&batches), lists, defaults.clone(), now).await
+        }
         Err(_) => ReadBatches::default(),
     };
     TakenBatches {

@@ -10,7 +10,7 @@ use super::tracer::JsTracer;
 use super::waker::JsWaker;
 use crate::api::encryption_keys::KeySource;
 use crate::api::ephemeral_disk;
-use crate::api::intake::DispatchBatch;
+use crate::api::intake::{DispatchBatch, ListPart};
 use crate::api::options::{SECRET_VARIABLE_PREFIX, SERVERLESS_VARIABLES, read_options};
 use crate::api::{Instance, read_handler};
 use crate::assembly::{self, ConfiguredStore};
@@ -174,6 +174,25 @@ impl Ductape {
             made: std::time::Instant::now(),
         });
         Ok(())
+    }
+
+    /// Takes a part of a list, the JSON of a list whose first entry has the index `offset` there. The list ends with a dispatch of the form
+    /// `parts`, or by [`forget`](Self::forget).
+    #[napi]
+    pub fn part(&self, list: f64, offset: u32, namespace: String, text: String) -> napi::Result<()> {
+        self.instance_runtime.add_part(ListPart {
+            list: list as u64,
+            offset: offset as usize,
+            namespace: read_namespace(&namespace)?,
+            text,
+        });
+        Ok(())
+    }
+
+    /// The rest of this list does not come.
+    #[napi]
+    pub fn forget(&self, list: f64) {
+        self.instance_runtime.forget_list(list as u64);
     }
 
     /// Calls a method, whose answer settles the ticket; `arguments` is a JSON list.

@@ -3,7 +3,7 @@
 use super::handlers::PendingAttempts;
 use super::message_queue::MessageQueue;
 use super::protocol::NoteKind;
-use crate::api::intake::{DispatchBatch, Intake, PromiseResolver};
+use crate::api::intake::{DispatchBatch, Intake, ListPart, PromiseResolver};
 use crate::api::{Instance, Method};
 use crate::engine::Level;
 use crate::error::{Error, ErrorCode, Result};
@@ -106,6 +106,19 @@ impl InstanceRuntime {
         }
         self.begin();
         self.with_threads(|threads| threads.intake.submit(batch))?
+    }
+
+    /// Takes a part of a list. Without threads its end will be refused.
+    pub fn add_part(&self, part: ListPart) {
+        if self.instance.refuses_dispatches() {
+            return;
+        }
+        drop(self.with_threads(|threads| threads.intake.add_part(part)));
+    }
+
+    /// The rest of this list does not come.
+    pub fn forget_list(&self, list: u64) {
+        drop(self.with_threads(|threads| threads.intake.forget_list(list)));
     }
 
     /// Calls a method, whose answer settles the ticket.

@@ -115,6 +115,8 @@ wire_kinds! {
         One = "one",
         /// A list of inputs, all or nothing.
         Many = "many",
+        /// The end of such a list of which `part` has handed over the rest: the number of that list, a space, and a list.
+        Parts = "parts",
     }
 }
 

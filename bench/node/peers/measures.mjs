@@ -64,6 +64,21 @@ export const MEASURES = {
       return { queue, figures: { time: performance.now() - began } };
     },
   },
+  awaited: {
+    title: 'add, each awaited before the next',
+    unit: 'ms',
+    async run(contender, place, jobs) {
+      const queue = await contender.connect(place);
+      await queue.add(payloadOf(-1));
+      const times = [];
+      for (let n = 0; n < jobs; n++) {
+        const from = performance.now();
+        await queue.add(payloadOf(n));
+        times.push(performance.now() - from);
+      }
+      return { queue, figures: { p50: quantile(times, 0.5), p99: quantile(times, 0.99) } };
+    },
+  },
   dispatch: {
     title: `add, ${IN_FLIGHT} in flight`,
     unit: 'jobs/s',
@@ -97,6 +112,34 @@ export const MEASURES = {
       const usage = startUsage();
       const ms = await runAll(queue, jobs);
       return { queue, figures: { ...usage.stop(jobs), rate: (jobs / ms) * 1000 } };
+    },
+  },
+  mixed: {
+    title: `add and run in one process, ${CONCURRENCY} in flight`,
+    unit: 'jobs/s',
+    async run(contender, place, jobs) {
+      const queue = await contender.connect(place, { concurrency: CONCURRENCY });
+      const waiting = new Map();
+      const seen = new Uint8Array(jobs);
+      await queue.work(({ n }) => {
+        seen[n]++;
+        waiting.get(n)?.();
+        waiting.delete(n);
+      });
+      const usage = startUsage();
+      let sent = 0;
+      const lane = async () => {
+        for (let n = sent++; n < jobs; n = sent++) {
+          const { promise, resolve } = deferred();
+          waiting.set(n, resolve);
+          await Promise.all([promise, queue.add(payloadOf(n))]);
+        }
+      };
+      await Promise.all(Array.from({ length: CONCURRENCY }, lane));
+      const figures = usage.stop(jobs);
+      await delay(200);
+      if (seen.some((count) => count !== 1)) throw new Error('a job was not delivered exactly once');
+      return { queue, figures };
     },
   },
   latency: {

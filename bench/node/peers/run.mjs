@@ -1,6 +1,8 @@
-// ductape and other queues, in turn, on this machine: node run.mjs [--quick] [--only <part of a name>] [--out <folder>] [--publish]
+// ductape and other queues, in turn, on this machine: node run.mjs [--quick] [--rounds <n>] [--only <part of a name>] [--out <folder>]
+// [--publish]
 // Writes results.json, table.md and chart.svg into the folder (default: results) and prints the table; with --publish the
-// table also goes between its marks in docs/performance.md, and the chart to docs/benchmark.svg. Takes ten minutes, --quick three.
+// table also goes between its marks in docs/performance.md, and the chart to docs/benchmark.svg. Takes twenty
+// minutes, --quick three.
 import { execFile } from 'node:child_process';
 import {
   closeSync,
@@ -25,23 +27,43 @@ import { cpuOf, findServers } from './servers.mjs';
 const { values: options } = parseArgs({
   options: {
     quick: { type: 'boolean' },
+    rounds: { type: 'string' },
     only: { type: 'string' },
     out: { type: 'string', default: 'results' },
     publish: { type: 'boolean' },
   },
 });
 if (options.publish && options.only) throw new Error('--publish is for all contenders, without --only');
-const rounds = options.quick ? 1 : 3;
+const rounds = Number(options.rounds ?? (options.quick ? 1 : 5));
+if (!Number.isInteger(rounds) || rounds < 1) throw new Error(`--rounds must be a whole number, got ${options.rounds}`);
 const LIMIT = 240_000;
 /** Jobs of each measure: enough for a second or so of the fast ones; the slow ones get a share. */
 const JOBS = options.quick
-  ? { cold: 1, dispatch: 20_000, batches: 20_000, run: 20_000, latency: 200, lateness: 2_000 }
-  : { cold: 1, dispatch: 100_000, batches: 100_000, run: 100_000, latency: 500, lateness: 3_000 };
+  ? {
+      cold: 1,
+      awaited: 500,
+      dispatch: 20_000,
+      batches: 20_000,
+      run: 20_000,
+      mixed: 20_000,
+      latency: 200,
+      lateness: 2_000,
+    }
+  : {
+      cold: 1,
+      awaited: 2_000,
+      dispatch: 100_000,
+      batches: 100_000,
+      run: 100_000,
+      mixed: 50_000,
+      latency: 500,
+      lateness: 3_000,
+    };
 /** Divisor of the number of jobs for a contender that would take minutes. */
 const SHARES = {
-  'graphile-worker': { dispatch: 20, batches: 5, run: 10 },
-  'graphile-worker, local queue': { dispatch: 20, batches: 5, run: 5 },
-  'pg-boss': { dispatch: 20, batches: 5, run: 50, latency: 20 },
+  'graphile-worker': { dispatch: 20, batches: 5, run: 10, mixed: 20 },
+  'graphile-worker, local queue': { dispatch: 20, batches: 5, run: 5, mixed: 20 },
+  'pg-boss': { dispatch: 20, batches: 5, run: 50, mixed: 100, latency: 20 },
 };
 
 const execute = promisify(execFile);
@@ -165,17 +187,32 @@ function table() {
     .join('\n');
 }
 
-/** The ratios of ductape on SQLite to BullMQ, in one sentence. */
+/** What ductape is compared with: its contender, and the other's. */
+const RATIOS = [
+  ['ductape, SQLite', 'BullMQ'],
+  ['ductape, SQLite, relaxed', 'BullMQ'],
+  ['ductape, PostgreSQL', 'graphile-worker, local queue'],
+  ['ductape, PostgreSQL', 'pg-boss'],
+];
+
+/** How ductape compares, as a table; times are those at p50. */
 function ratios() {
-  const parts = [];
-  for (const [measure, { title, unit }] of Object.entries(MEASURES)) {
-    const [own, other] = [results[measure]['ductape, SQLite'], results[measure].BullMQ];
-    if (!own || !other) continue;
-    const ratio = unit === 'ms' ? own.p50 / other.p50 : own.rate / other.rate;
-    parts.push(`${title}: ${ratio.toFixed(2)}`);
-  }
-  if (parts.length === 0) return '';
-  return `ductape on SQLite, synced, divided by BullMQ (rates, or times at p50): ${parts.join('; ')}.`;
+  const pairs = RATIOS.filter((pair) => pair.every((name) => present.includes(name)));
+  if (pairs.length === 0) return '';
+  const ratio = (measure, [own, other]) => {
+    const [ours, theirs] = [results[measure][own], results[measure][other]];
+    if (!ours || !theirs) return '–';
+    return MEASURES[measure].unit === 'ms'
+      ? `${(ours.p50 / theirs.p50).toFixed(2)} of its time`
+      : `${(ours.rate / theirs.rate).toFixed(1)} ×`;
+  };
+  const rows = Object.entries(MEASURES).map(([measure, { title }]) => [
+    title,
+    ...pairs.map((pair) => ratio(measure, pair)),
+  ]);
+  return [['', ...pairs.map(([own, other]) => `${own} beside ${other}`)], ['---', ...pairs.map(() => '---')], ...rows]
+    .map((cells) => `| ${cells.join(' | ')} |`)
+    .join('\n');
 }
 
 const machine = `Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model.trim()}, one 4 KiB write with fsync ${fsync.toFixed(2)} ms, median of ${rounds}; CPU is that of the process and of its server, for each job.`;

@@ -4,6 +4,7 @@
 //! Invariant: nothing is handed over while dispatches that were made before wait for that task.
 
 use super::insert::{Answer, SinglesInsert, Times};
+use super::parts::ReadLists;
 use super::reading::{DispatchBatch, ReadBatches, Unit};
 use super::{IntakeTask, defect};
 use crate::clock::StoreClock;
@@ -29,7 +30,7 @@ impl IntakeTask {
         let _runtime = self.runtime.enter();
         let now = self.instance.now();
         let batches = [batch];
-        let read = || ReadBatches::read(&batches, &self.instance.options.defaults, now);
+        let read = || ReadBatches::read(&batches, ReadLists::default(), &self.instance.options.defaults, now);
         let read = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| ReadBatches::unread(&batches));
         let [batch] = batches;
         let mut ready = read.ready.into_iter();
@@ -65,13 +66,16 @@ impl IntakeTask {
         if !is_alone || !batch.is_plain() {
             return None;
         }
+        let engine = self.engine_on_time()?;
+        engine.store.direct().is_some().then_some(engine)
+    }
+
+    /// The engine, if it takes dispatches and its clock need not be compared with the store's first.
+    pub(super) fn engine_on_time(&self) -> Option<Arc<Engine>> {
         let engine = self.instance.opened_engine()?;
         let clock_is_old = engine.clock.store_clock().is_some_and(StoreClock::is_sample_old);
         let may_dispatch = !clock_is_old && !self.instance.is_closed() && engine.check_running().is_ok();
-        if !may_dispatch {
-            return None;
-        }
-        engine.store.direct().is_some().then_some(engine)
+        may_dispatch.then_some(engine)
     }
 
     fn hand_over(&self, engine: &Arc<Engine>, jobs: Vec<(u64, NewJob)>, at: Times) {

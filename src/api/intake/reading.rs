@@ -2,12 +2,13 @@
 //!
 //! Knows neither store nor runtime. Invariant: the dispatches of a queue come out in the order they went in.
 
-use super::super::batch::read_dispatch_many;
+use super::super::batch::{ParsedEntries, read_dispatch_many};
 use super::super::dispatch::{Defaults, Dispatch, DispatchReader};
+use super::parts::{ReadLists, unreadable};
 use crate::clock::Millis;
 use crate::error::{Error, ErrorCode};
 use crate::model::{Namespace, TraceContext};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 /// Bytes of text that are read on a thread of their own: reading them would keep leases and claims waiting for
@@ -22,7 +23,8 @@ pub struct DispatchBatch {
     /// Number of dispatches.
     pub count: u32,
     /// A line for each: the namespace, a space, `many` or `one`, a space, and the JSON of the argument. With `many` that
-    /// is a list, all or nothing. JSON as JavaScript writes it has no line breaks. A dispatch that is part of a trace has
+    /// is a list, all or nothing. With `parts` it is the end of a list of which [parts](super::ListPart) have come, and the number of that list
+    /// and a space stand before it. JSON as JavaScript writes it has no line breaks. A dispatch that is part of a trace has
     /// an `@`, that trace and a tab before it.
     pub text: String,
     /// When they were made.
@@ -54,7 +56,7 @@ impl DispatchBatch {
 #[cfg(fuzzing)]
 #[must_use]
 pub fn outcomes(batch: DispatchBatch, defaults: &Defaults, now: Millis) -> Vec<(u64, Result<usize, Error>)> {
-    let read = ReadBatches::read(&[batch], defaults, now);
+    let read = ReadBatches::read(&[batch], ReadLists::default(), defaults, now);
     let guarded = read.guarded.into_iter().map(|guarded| guarded.unit);
     let mut outcomes: Vec<_> = read
         .refused
@@ -74,9 +76,26 @@ pub fn outcomes(batch: DispatchBatch, defaults: &Defaults, now: Millis) -> Vec<(
 /// One line of a batch.
 struct Request<'a> {
     namespace: Namespace,
-    many: bool,
+    form: Form,
     trace: Option<TraceContext>,
     text: &'a str,
+}
+
+/// As `DispatchForm` in `src/node/protocol.rs`.
+#[derive(Clone, Copy)]
+enum Form {
+    One,
+    Many,
+    /// The end of the list of this number.
+    Parts(u64),
+}
+
+/// Of which list a line is the end, if it is that of one that came in parts.
+pub(super) fn number_of_list(line: &str) -> Option<u64> {
+    match Request::read(line)?.form {
+        Form::Parts(number) => Some(number),
+        Form::One | Form::Many => None,
+    }
 }
 
 impl<'a> Request<'a> {
@@ -89,10 +108,19 @@ impl<'a> Request<'a> {
             None => (None, line),
         };
         let (namespace, rest) = line.split_once(' ')?;
-        let (kind, text) = rest.split_once(' ')?;
+        let (form, text) = rest.split_once(' ')?;
+        let (form, text) = match form {
+            "one" => (Form::One, text),
+            "many" => (Form::Many, text),
+            "parts" => {
+                let (number, text) = text.split_once(' ')?;
+                (Form::Parts(number.parse().ok()?), text)
+            }
+            _ => return None,
+        };
         Some(Self {
             namespace: Namespace::parse_public(namespace)?,
-            many: kind == "many",
+            form,
             trace,
             text,
         })
@@ -142,23 +170,32 @@ pub(super) struct ReadBatches {
     pub(super) refused: Vec<(u64, Error)>,
 }
 
-/// Reads batches at the time `now`; many bytes on a thread of their own, so that the caller's goes on with other tasks.
-pub(super) async fn read_batches(batches: Arc<Vec<DispatchBatch>>, defaults: Defaults, now: Millis) -> ReadBatches {
+/// Reads batches at the time `now`; many bytes on a thread of their own, so that the caller's goes on with other tasks. `lists`: those
+/// that came in parts and end here.
+pub(super) async fn read_batches(
+    batches: Arc<Vec<DispatchBatch>>,
+    lists: ReadLists,
+    defaults: Defaults,
+    now: Millis,
+) -> ReadBatches {
     if batches.iter().map(|batch| batch.text.len()).sum::<usize>() < SEPARATE_THREAD_BYTES {
-        return ReadBatches::read(&batches, &defaults, now);
+        return ReadBatches::read(&batches, lists, &defaults, now);
     }
     let (sender, receiver) = tokio::sync::oneshot::channel();
-    let (owned, owned_defaults) = (Arc::clone(&batches), defaults.clone());
-    let read = move || drop(sender.send(ReadBatches::read(&owned, &owned_defaults, now)));
+    let owned = (Arc::clone(&batches), defaults.clone());
+    let lists = Arc::new(Mutex::new(lists));
+    let own_lists = Arc::clone(&lists);
+    let take = |lists: &Mutex<ReadLists>| std::mem::take(&mut *lists.lock().unwrap_or_else(PoisonError::into_inner));
+    let read = move || drop(sender.send(ReadBatches::read(&owned.0, take(&own_lists), &owned.1, now)));
     match std::thread::Builder::new().name("ductape-read".to_owned()).spawn(read) {
         Ok(_) => receiver.await.unwrap_or_else(|_| ReadBatches::unread(&batches)),
         // The system has no thread to spare.
-        Err(_) => ReadBatches::read(&batches, &defaults, now),
+        Err(_) => ReadBatches::read(&batches, take(&lists), &defaults, now),
     }
 }
 
 impl ReadBatches {
-    pub(super) fn read(batches: &[DispatchBatch], defaults: &Defaults, now: Millis) -> Self {
+    pub(super) fn read(batches: &[DispatchBatch], mut lists: ReadLists, defaults: &Defaults, now: Millis) -> Self {
         let mut read = Self::default();
         let mut reader = DispatchReader::new(defaults, now);
         for (ticket, request) in batches.iter().flat_map(DispatchBatch::requests) {
@@ -166,27 +203,34 @@ impl ReadBatches {
                 read.refused.push((ticket, unknown_form()));
                 continue;
             };
-            let bytes = request.text.len();
-            if request.many {
-                match read_dispatch_many(request.namespace, request.text, defaults, now) {
-                    Ok(mut dispatches) => {
-                        if request.trace.is_some() {
-                            for dispatch in &mut dispatches {
-                                dispatch.job.options.trace.clone_from(&request.trace);
-                            }
+            let Request { namespace, text, .. } = request;
+            let list = match request.form {
+                Form::One => {
+                    match reader.read(namespace, text) {
+                        Ok(mut dispatch) => {
+                            dispatch.job.options.trace = request.trace;
+                            read.push_single(ticket, dispatch, defaults, text.len());
                         }
-                        read.push_list(ticket, dispatches, defaults, bytes);
+                        Err(error) => read.refused.push((ticket, error)),
                     }
-                    Err(error) => read.refused.push((ticket, error)),
+                    continue;
                 }
-            } else {
-                match reader.read(request.namespace, request.text) {
-                    Ok(mut dispatch) => {
-                        dispatch.job.options.trace = request.trace;
-                        read.push_single(ticket, dispatch, defaults, bytes);
+                Form::Many => read_dispatch_many(namespace, text, defaults, now).map(|list| (list, text.len())),
+                Form::Parts(number) => lists.take(number).and_then(|(first, bytes)| {
+                    let last = ParsedEntries::of_list(namespace, text, first.len(), defaults, now);
+                    Ok((first.append(last).finish()?, bytes + text.len()))
+                }),
+            };
+            match list {
+                Ok((mut dispatches, bytes)) => {
+                    if request.trace.is_some() {
+                        for dispatch in &mut dispatches {
+                            dispatch.job.options.trace.clone_from(&request.trace);
+                        }
                     }
-                    Err(error) => read.refused.push((ticket, error)),
+                    read.push_list(ticket, dispatches, defaults, bytes);
                 }
+                Err(error) => read.refused.push((ticket, error)),
             }
         }
         read
@@ -194,10 +238,7 @@ impl ReadBatches {
 
     /// The thread that read them panicked.
     pub(super) fn unread(batches: &[DispatchBatch]) -> Self {
-        let error = Error::new(
-            ErrorCode::StoreError,
-            "the dispatch could not be read; report this as a bug",
-        );
+        let error = unreadable();
         let tickets = batches.iter().flat_map(DispatchBatch::tickets);
         Self {
             refused: tickets.map(|ticket| (ticket, error.clone())).collect(),
@@ -275,7 +316,7 @@ mod tests {
             text,
             made,
         };
-        let read = ReadBatches::read(&[batch], &Defaults::default(), 0);
+        let read = ReadBatches::read(&[batch], ReadLists::default(), &Defaults::default(), 0);
         let jobs = read.ready.into_iter().flat_map(|unit| match unit {
             Unit::Singles(dispatches) => dispatches.into_iter().map(|(_, dispatch)| dispatch).collect(),
             Unit::List(_, dispatches) => dispatches,
