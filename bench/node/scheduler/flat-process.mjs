@@ -1,4 +1,4 @@
-// One process on a store in which jobs wait already: node flat-process.mjs <file>. Prints its figures as JSON.
+// One process on a store in which so many jobs wait already: node flat-process.mjs <file> <jobs>. Prints its figures as JSON.
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Ductape } from 'ductape';
@@ -73,6 +73,29 @@ async function latency(ductape) {
   return { p50: quantile(times, 0.5), p99: quantile(times, 0.99) };
 }
 
+/** Median time, ms. */
+async function median(work, times = 9) {
+  const all = [];
+  for (let n = 0; n < times; n++) {
+    const from = performance.now();
+    await work();
+    all.push(performance.now() - from);
+  }
+  return quantile(all, 0.5);
+}
+
+/** Pages of 100 of the jobs that wait: the first, that in the middle by its offset, and the one behind it by its cursor. */
+async function lists(ductape, middle) {
+  const page = (where) => ductape.jobs.list({ namespace: 'features', limit: 100, ...where });
+  const { next } = await page({ offset: middle });
+  return {
+    first: await median(() => page({})),
+    cursor: await median(() => page({ cursor: next })),
+    offset: await median(() => page({ offset: middle }), 3),
+  };
+}
+
+const opening = performance.now();
 const ductape = new Ductape({
   store: `sqlite:${process.argv[2]}`,
   product: 'shop',
@@ -81,6 +104,7 @@ const ductape = new Ductape({
   logger: { debug() {}, info() {}, warn() {}, error: console.error },
 });
 await ductape.actions.dispatch({ app: 'other', event: 'warm-up', input });
+const opened = performance.now() - opening;
 rss.open = process.memoryUsage.rss();
 await ductape.start();
 const idle = await withLoopDelay(() => delay(1_000));
@@ -93,6 +117,7 @@ for (let n = 0; n < ROUNDS; n++) {
 const times = await latency(ductape);
 sampleRss();
 clearInterval(rssSampler);
+const pages = await lists(ductape, Math.floor(Number(process.argv[3]) / 2));
 // Other programs share the machine: the best of some rounds is nearest to the cost of the work.
 const best = (read) => Math.min(...rounds.map(read));
 process.stdout.write(
@@ -102,6 +127,8 @@ process.stdout.write(
     run: 1e6 / best(({ run }) => run.wall),
     runCpu: best(({ run }) => run.cpu),
     latency: times,
+    opened,
+    pages,
     loop: { idle: idle.delay, busy: rounds.map(({ loop }) => loop) },
     rss,
   }),

@@ -52,7 +52,7 @@ function measure(waiting) {
     .then(() => {
       const size = sizeOf(file);
       const script = join(import.meta.dirname, 'flat-process.mjs');
-      const child = spawnSync(process.execPath, [script, file], {
+      const child = spawnSync(process.execPath, [script, file, String(waiting)], {
         encoding: 'utf8',
         stdio: ['ignore', 'pipe', 'inherit'],
       });
@@ -80,6 +80,10 @@ function table(results) {
   line('the same, CPU time a job', ({ runCpu }) => µs(runCpu));
   line('dispatch → handler start, p50', ({ latency }) => ms(latency.p50));
   line('dispatch → handler start, p99', ({ latency }) => ms(latency.p99));
+  line('open the store and dispatch, in a fresh process', ({ opened }) => ms(opened));
+  line('`list`, the first 100', ({ pages }) => ms(pages.first));
+  line('`list`, 100 behind the middle, by the cursor', ({ pages }) => ms(pages.cursor));
+  line('the same by the offset', ({ pages }) => ms(pages.offset));
   line('event loop delay p99, idle', ({ loop }) => ms(loop.idle));
   line('event loop delay p99 while 100,000 run, in each round', ({ loop }) => loop.busy.map(ms).join(', '));
   line('RSS once open', ({ rss }) => mib(rss.open));

@@ -16,8 +16,10 @@ use tokio::sync::watch;
 
 /// Minimum time between two notifications of a process, and between two that wake it.
 const MIN_NOTIFY_INTERVAL: Duration = Duration::from_millis(10);
-/// How often the listening connection is probed, and how long the answer may take.
-const PROBE_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the listening connection is probed: while it is dead unnoticed, jobs start by the poll of once a second.
+const PROBE_INTERVAL: Duration = Duration::from_secs(2);
+/// How long the answer may take.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often to poll without a listening connection.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 const MAX_RECONNECT_PAUSE: Duration = Duration::from_secs(5);
@@ -116,7 +118,7 @@ async fn watch_session(session: &Session, watched: &mut watch::Receiver<bool>) {
         if tokio::time::timeout(PROBE_INTERVAL, stop).await.is_ok() {
             return;
         }
-        let alive = tokio::time::timeout(PROBE_INTERVAL, session.run("SELECT 1")).await;
+        let alive = tokio::time::timeout(PROBE_TIMEOUT, session.run("SELECT 1")).await;
         if !matches!(alive, Ok(Ok(()))) {
             return;
         }
