@@ -11,12 +11,10 @@ let parts;
 const loadParts = () => {
   parts ??= {
     ...require('./lib/bridge.js'),
-    ...require('./lib/event-loop.js'),
     ...require('./lib/json.js'),
     ...require('./lib/native.js'),
     ...require('./lib/namespaces.js'),
     ...require('./lib/signals.js'),
-    ...require('./lib/whole-stores.js'),
     version: require('./package.json').version,
   };
   return parts;
@@ -107,16 +105,16 @@ class Ductape {
   }
 
   metrics(options) {
-    this.#eventLoop ??= new parts.EventLoop();
+    this.#eventLoop ??= new (require('./lib/event-loop.js').EventLoop)();
     return this.#bridge.call('metrics', { options, eventLoop: this.#closed ? null : this.#eventLoop.read() });
   }
 
   static async restore(options) {
-    return loadParts().restore(options);
+    return require('./lib/whole-stores.js').restore(options);
   }
 
   static async move(options) {
-    return loadParts().move(options);
+    return require('./lib/whole-stores.js').move(options);
   }
 
   close(options) {

@@ -1,7 +1,6 @@
 'use strict';
 // The traffic of one instance with its native side: calls, promises, messages.
 
-const { Attempts } = require('./attempts.js');
 const { refuseMore, refuseNullAndFunction } = require('./arguments.js');
 const { AnswerBatch, DispatchBatch } = require('./batches.js');
 const { CallContext } = require('./call-context.js');
@@ -65,7 +64,8 @@ class Bridge {
   /** What the options gave, for whoever shows it. */
   #resources;
   #lastHandler = 0;
-  #attempts = new Attempts(this);
+  /** Made with the first handler: a process that only dispatches needs neither this nor what it is made of. */
+  #attempts;
   /** Messages that were taken, and how many of them were handled. */
   #messages = [];
   #handledCount = 0;
@@ -134,6 +134,11 @@ class Bridge {
     if (ignored.length > 0) {
       this.log('warn', `${ignored.join(', ')}: options of the hosted service, which this package does not use`);
     }
+  }
+
+  #openAttempts() {
+    this.#attempts ??= new (require('./attempts.js').Attempts)(this);
+    return this.#attempts;
   }
 
   #openTelemetry({ product, env }) {
@@ -288,6 +293,7 @@ class Bridge {
     const read = readTarget(target);
     refuseNullAndFunction('options', options);
     const number = ++this.#lastHandler;
+    this.#openAttempts();
     this.#handlers.set(number, { handler, context: new CallContext() });
     let id;
     try {
@@ -370,7 +376,7 @@ class Bridge {
 
   /** Passes on what the handler of a running attempt says about it; `value` is JSON. */
   note(key, claim, kind, value) {
-    if (this.#attempts.has(key)) this.#native.note(claim, kind, value);
+    if (this.#attempts?.has(key)) this.#native.note(claim, kind, value);
   }
 
   /** What the steps of an attempt need of the native side. */
@@ -444,10 +450,10 @@ class Bridge {
         this.#rejectTicket(message[1], message[2]);
         break;
       case MESSAGE.RUN_HANDLER:
-        this.#attempts.run(this.#handlers.get(message[1]), message[2], message[3], message[4], message[5]);
+        this.#openAttempts().run(this.#handlers.get(message[1]), message[2], message[3], message[4], message[5]);
         break;
       case MESSAGE.ABORT:
-        this.#attempts.abort(message[1], new DuctapeError(message[2], message[3]));
+        this.#attempts?.abort(message[1], new DuctapeError(message[2], message[3]));
         break;
       case MESSAGE.EVENT:
         this.#listeners.emit(message[1]);

@@ -1,10 +1,14 @@
 'use strict';
 // Text of others in messages. `src/text/visible.rs` has the same rule.
 
-/** Control characters, separators of lines, marks of text direction, and the byte order mark. */
-const INVISIBLE_CONTROLS = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}\ufeff]/gu;
+/**
+ * Control characters, separators of lines, marks of text direction, and the byte order mark. By their numbers, since classes such as
+ * `\p{Bidi_Control}` take a millisecond to load.
+ */
+const INVISIBLE = '\\u0000-\\u001f\\u007f-\\u009f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ufeff';
+const INVISIBLE_CONTROLS = new RegExp(`[${INVISIBLE}]`, 'gu');
 /** The same but for the line breaks before the frames of a stack. */
-const INVISIBLE_IN_LOG = /\n(?! {4}at )|(?!\n)[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}\ufeff]/gu;
+const INVISIBLE_IN_LOG = new RegExp(`\\n(?! {4}at )|(?!\\n)[${INVISIBLE}]`, 'gu');
 const SHORT = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 
 const escapeOf = (character) => SHORT[character] ?? `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
