@@ -20,6 +20,9 @@ const MIGRATIONS: [&str; 6] = [
     include_str!("migrations/0006.sql"),
 ];
 
+/// What all of them make of an empty database.
+const NEW: &str = include_str!("migrations/new.sql");
+
 /// What is added to the schema's version while the store takes no work, since it is an end of a move: no process takes it then.
 const CLOSED: i64 = 1_000_000;
 
@@ -52,9 +55,9 @@ pub(super) fn run(connection: &mut Connection) -> Result<()> {
         return Ok(());
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let from = version(&transaction)?;
-    for migration in MIGRATIONS.iter().skip(from) {
-        transaction.execute_batch(migration)?;
+    match version(&transaction)? {
+        0 => transaction.execute_batch(NEW)?,
+        from => run_each(&transaction, from)?,
     }
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(
@@ -63,6 +66,13 @@ pub(super) fn run(connection: &mut Connection) -> Result<()> {
         i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX),
     )?;
     Ok(transaction.commit()?)
+}
+
+fn run_each(connection: &Connection, from: usize) -> Result<()> {
+    for migration in MIGRATIONS.iter().skip(from) {
+        connection.execute_batch(migration)?;
+    }
+    Ok(())
 }
 
 /// Refuses a schema that this version of the package does not know.
@@ -163,5 +173,48 @@ pub(super) fn moved(connection: &Connection) -> Error {
         Ok(Some(record)) => record.refusal(&store),
         Ok(None) => newer(CLOSED),
         Err(error) => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Kind, name and SQL of what there is.
+    type Objects = Vec<[String; 3]>;
+    /// The rows of each table.
+    type Rows = Vec<(String, Vec<String>)>;
+
+    /// What there is, as SQLite has it written down, and what is in the tables.
+    fn contents(connection: &Connection) -> (Objects, Rows) {
+        let mut objects = connection
+            .prepare("SELECT type, name, coalesce(sql, '') FROM sqlite_schema ORDER BY type, name")
+            .unwrap();
+        let read = |row: &rusqlite::Row<'_>| Ok([row.get(0)?, row.get(1)?, row.get(2)?]);
+        let objects: Objects = objects.query_map([], read).unwrap().map(|row| row.unwrap()).collect();
+        let tables = objects.iter().filter(|[kind, ..]| kind == "table");
+        let rows = tables.map(|[_, name, _]| {
+            let mut all = connection.prepare(&format!("SELECT * FROM {name}")).unwrap();
+            let columns = all.column_count();
+            let read = |row: &rusqlite::Row<'_>| {
+                let values = (0..columns).map(|at| row.get_ref(at).map(|value| format!("{value:?}")));
+                Ok(values.collect::<rusqlite::Result<Vec<_>>>()?.join(", "))
+            };
+            let rows = all.query_map([], read).unwrap().map(|row| row.unwrap()).collect();
+            (name.clone(), rows)
+        });
+        let rows = rows.collect();
+        (objects, rows)
+    }
+
+    #[test]
+    fn a_new_store_is_what_all_migrations_make() {
+        let [migrated, new] = [(); 2].map(|()| Connection::open_in_memory().unwrap());
+        run_each(&migrated, 0).unwrap();
+        new.execute_batch(NEW).unwrap();
+        let (made, rows) = contents(&migrated);
+        assert!(made.len() > 40, "the reading itself");
+        assert!(rows.iter().any(|(_, rows)| !rows.is_empty()), "the reading itself");
+        assert_eq!(contents(&new), (made, rows), "src/store/sqlite/migrations/new.sql");
     }
 }
