@@ -1,4 +1,4 @@
-//! Rates of the PostgreSQL store, beside bare SQL of the same rows in the same run.
+//! Rates of the PostgreSQL store; `limits` has what bare PostgreSQL does.
 //!
 //! `DUCTAPE_TEST_POSTGRES=postgres://… cargo bench --bench postgres --no-default-features [-- rows]`
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
@@ -31,9 +31,6 @@ fn main() {
         .unwrap();
     runtime.block_on(async {
         let bench = Bench::new(url).await;
-        for round in 1..=3 {
-            bench.insert_round(round, rows).await;
-        }
         bench.claim_round("empty otherwise", 0, rows).await;
         bench.claim_round("1,000,000 waiting", 1_000_000, rows).await;
         bench.drop_schema().await;
@@ -88,38 +85,6 @@ impl Bench {
         let sign = if self.url.contains('?') { '&' } else { '?' };
         let address = Address::parse(&format!("{}{sign}schema=ductape_bench", self.url)).unwrap();
         PostgresStore::open(PostgresConfig::new(address)).await.unwrap()
-    }
-
-    async fn insert_round(&self, round: usize, rows: usize) {
-        let store = self.open().await;
-        let ours = insert_ours(&store, rows, 500).await;
-        store.close().await.unwrap();
-        self.open().await.close().await.unwrap();
-        let bare = self.insert_bare(rows, 500).await;
-        println!(
-            "insert {round}: ours {ours:.0}/s, bare {bare:.0}/s, ratio {:.2}",
-            ours / bare
-        );
-    }
-
-    /// Inserts the same rows in statements of `batch`, with the least SQL.
-    async fn insert_bare(&self, rows: usize, batch: usize) -> f64 {
-        let insert = "WITH new AS (INSERT INTO ductape_bench.jobs (seq, id, route, priority, due, retries, recurring, run, created, updated, input) \
-            SELECT nextval('ductape_bench.job_numbers'), id, 1, 0, $2, 3, false, 1, $2, $2, input FROM unnest($1::uuid[], $3::text[]) AS given (id, input) RETURNING seq) \
-            INSERT INTO ductape_bench.ready (route, priority, due, job, run, attempt, crashes, recurring) SELECT 1, 0, $2, seq, 1, 1, 0, false FROM new";
-        let insert = self.client.prepare(insert).await.unwrap();
-        let started = Instant::now();
-        for _ in 0..rows / batch {
-            let ids: Vec<_> = (0..batch)
-                .filter_map(|_| match JobId::generate() {
-                    JobId::Generated(id) => Some(id),
-                    JobId::Custom(_) => None,
-                })
-                .collect();
-            let inputs = vec![INPUT; batch];
-            self.client.execute(&insert, &[&ids, &T0, &inputs]).await.unwrap();
-        }
-        rows as f64 / started.elapsed().as_secs_f64()
     }
 
     async fn claim_round(&self, what: &str, waiting: usize, rows: usize) {
@@ -216,35 +181,6 @@ impl Bench {
         );
         store.close().await.unwrap();
     }
-}
-
-async fn insert_ours(store: &Arc<PostgresStore>, rows: usize, in_flight: usize) -> f64 {
-    let started = Instant::now();
-    let tasks: Vec<_> = (0..in_flight)
-        .map(|_| {
-            let store = Arc::clone(store);
-            tokio::spawn(async move {
-                let on = route("mail");
-                for _ in 0..rows / in_flight {
-                    let jobs = vec![job(&on, T0)];
-                    store
-                        .insert(InsertParams {
-                            jobs,
-                            all_or_nothing: false,
-                            since: std::time::Instant::now(),
-                            now: T0,
-                            replaced: ductape::store::begin_anew,
-                        })
-                        .await
-                        .unwrap();
-                }
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await.unwrap();
-    }
-    rows as f64 / started.elapsed().as_secs_f64()
 }
 
 async fn fill(store: &PostgresStore, count: usize, make: impl Fn(usize) -> NewJob) {

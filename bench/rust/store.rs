@@ -1,7 +1,7 @@
-//! Rates of the SQLite store, beside bare SQLite on the same schema with the same number of syncs in the same run.
+//! Rates of the SQLite store; `limits` has what bare SQLite does.
 //!
 //! `cargo bench --bench store --no-default-features [-- rows]`
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 use ductape::model::{
     Concurrency, EventKind, EventMask, JobId, JobOptions, Namespace, NewJob, OnConflict, Route, RunOutcome,
@@ -14,50 +14,12 @@ use ductape::store::{
 };
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 const T0: i64 = 1_700_000_000_000;
 const DAY: i64 = 86_400_000;
 const INPUT: &str =
     r#"{"to":"someone@example.com","template":"welcome","data":{"name":"Some One","plan":"pro","seats":12}}"#;
-
-static SYNCS: AtomicUsize = AtomicUsize::new(0);
-
-/// Counts what really reaches the disk: SQLite is linked into this binary and calls these in place of the C library's.
-#[cfg(target_os = "linux")]
-mod counted {
-    use super::{Ordering, SYNCS};
-    use std::ffi::{c_int, c_long};
-
-    #[cfg(target_arch = "x86_64")]
-    const FSYNC: c_long = 74;
-    #[cfg(not(target_arch = "x86_64"))]
-    const FSYNC: c_long = 82;
-
-    // SAFETY: the C library's own function, declared as it is.
-    unsafe extern "C" {
-        fn syscall(number: c_long, ...) -> c_long;
-    }
-
-    fn counted(number: c_long, file: c_int) -> c_int {
-        SYNCS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: both calls take one descriptor.
-        unsafe { syscall(number, file) as c_int }
-    }
-
-    // SAFETY: same signature and meaning as the function it replaces.
-    #[unsafe(no_mangle)]
-    extern "C" fn fsync(file: c_int) -> c_int {
-        counted(FSYNC, file)
-    }
-
-    // SAFETY: same signature and meaning as the function it replaces.
-    #[unsafe(no_mangle)]
-    extern "C" fn fdatasync(file: c_int) -> c_int {
-        counted(FSYNC + 1, file)
-    }
-}
 
 fn main() {
     let rows = std::env::args()
@@ -70,9 +32,6 @@ fn main() {
         .build()
         .unwrap();
     runtime.block_on(async {
-        for round in 1..=3 {
-            insert_round(round, rows).await;
-        }
         verbs_round(rows).await;
         claim_round("empty otherwise", 0, rows, false).await;
         claim_round("with a webhook for all events", 0, rows, true).await;
@@ -109,85 +68,6 @@ fn job(on: &Arc<Route>, due: i64) -> NewJob {
 
 fn open(path: &Path) -> Arc<SqliteStore> {
     SqliteStore::open(SqliteConfig::new(Location::File(path.to_owned()))).unwrap()
-}
-
-async fn insert_round(round: usize, rows: usize) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("ours.db");
-    let store = open(&path);
-    SYNCS.store(0, Ordering::Relaxed);
-    let ours = insert_ours(&store, rows, 500).await;
-    let syncs = SYNCS.load(Ordering::Relaxed).max(1);
-    let log = std::fs::metadata(path.with_file_name("ours.db-wal")).map_or(0, |file| file.len()) >> 20;
-    store.close().await.unwrap();
-    let empty = folder.path().join("bare.db");
-    open(&empty).close().await.unwrap();
-    SYNCS.store(0, Ordering::Relaxed);
-    let bare = insert_bare(&empty, rows, rows.div_ceil(syncs));
-    let bare_syncs = SYNCS.load(Ordering::Relaxed);
-    println!(
-        "insert {round}: ours {ours:.0}/s ({syncs} syncs, log {log} MiB), bare {bare:.0}/s ({bare_syncs} syncs), ratio {:.2}",
-        ours / bare
-    );
-}
-
-async fn insert_ours(store: &Arc<SqliteStore>, rows: usize, in_flight: usize) -> f64 {
-    let started = Instant::now();
-    let tasks: Vec<_> = (0..in_flight)
-        .map(|_| {
-            let store = Arc::clone(store);
-            tokio::spawn(async move {
-                let on = route("mail");
-                for _ in 0..rows / in_flight {
-                    let jobs = vec![job(&on, T0)];
-                    store
-                        .insert(InsertParams {
-                            jobs,
-                            all_or_nothing: false,
-                            since: std::time::Instant::now(),
-                            now: T0,
-                            replaced: ductape::store::begin_anew,
-                        })
-                        .await
-                        .unwrap();
-                }
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await.unwrap();
-    }
-    rows as f64 / started.elapsed().as_secs_f64()
-}
-
-/// Inserts the same rows in transactions of `batch`, with the least code.
-fn insert_bare(path: &Path, rows: usize, batch: usize) -> f64 {
-    let db = rusqlite::Connection::open(path).unwrap();
-    db.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -32768; PRAGMA foreign_keys = OFF").unwrap();
-    let started = Instant::now();
-    let mut job = db.prepare("INSERT INTO jobs (id, route, priority, due, retries, recurring, run, created, updated, options, input) VALUES (?1, 1, 0, ?2, 3, 0, 1, ?2, ?2, NULL, ?3)").unwrap();
-    let mut ready = db
-        .prepare("INSERT INTO ready (route, priority, due, job, run, attempt, crashes) VALUES (1, 0, ?1, ?2, 1, 1, 0)")
-        .unwrap();
-    let mut count = db
-        .prepare("INSERT INTO counters VALUES (1, 1, ?1) ON CONFLICT DO UPDATE SET n = n + excluded.n")
-        .unwrap();
-    let mut left = rows;
-    while left > 0 {
-        let now = left.min(batch);
-        db.execute_batch("BEGIN IMMEDIATE").unwrap();
-        for _ in 0..now {
-            let JobId::Generated(id) = JobId::generate() else {
-                continue;
-            };
-            job.execute((id.as_bytes(), T0, INPUT)).unwrap();
-            ready.execute((T0, db.last_insert_rowid())).unwrap();
-        }
-        count.execute([i64::try_from(now).unwrap()]).unwrap();
-        db.execute_batch("COMMIT").unwrap();
-        left -= now;
-    }
-    rows as f64 / started.elapsed().as_secs_f64()
 }
 
 async fn fill(store: &SqliteStore, count: usize, make: impl Fn(usize) -> NewJob) {

@@ -1,11 +1,12 @@
 // Figures of the package on this machine, through its public interface: dispatch, run, latency, lateness. With `--store`
-// also the store alone beside bare SQLite, in the same run. Usage: node bench/node/scheduler/run.mjs [--store] [jobs]
+// also the store alone, in the same run. Usage: node bench/node/scheduler/run.mjs [--store] [jobs]
 import { spawnSync } from 'node:child_process';
 import { closeSync, fsyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Ductape } from 'ductape';
+import { lateness } from './lateness.mjs';
 
 const withStore = process.argv.includes('--store');
 const jobs = Number(process.argv.find((word) => /^\d+$/.test(word)) ?? 100_000);
@@ -134,26 +135,13 @@ async function latency(durability) {
   await ductape.close();
 }
 
-/** Lateness of jobs that are due one by one, a thousand a second, for ten seconds. */
-async function lateness() {
-  const count = 10_000;
-  const ductape = open('lateness');
-  const late = [];
-  const all = withResolvers();
-  ductape.actions.handle(target, (job) => {
-    late.push(Date.now() - job.scheduled_at);
-    if (late.length === count) all.resolve();
-  });
-  await ductape.start();
-  const first = Date.now() + 2_000;
-  const due = (n) => ({ ...target, input, schedule: { start_at: first + n } });
-  for (let from = 0; from < count; from += 1000) {
-    await ductape.actions.dispatchMany(Array.from({ length: 1000 }, (_, n) => due(from + n)));
-  }
-  await all.promise;
+/** Of jobs that are due one by one. */
+async function latenessOf(jobsPerSecond) {
+  const store = `sqlite:${join(folder, `lateness-${jobsPerSecond}`)}.db`;
+  const late = await lateness({ store, rate: jobsPerSecond, seconds: 5, concurrency: CONCURRENCY });
   const shown = [0.5, 0.9, 0.99, 0.999, 1].map((q) => `p${q * 100} ${quantile(late, q)}`).join(', ');
-  row('lateness of scheduled jobs, 1,000/s', `p99 ${quantile(late, 0.99)} ms`, `ms: ${shown}`);
-  await ductape.close();
+  const measure = `lateness of scheduled jobs, ${jobsPerSecond.toLocaleString('en')}/s`;
+  row(measure, `p99 ${quantile(late, 0.99)} ms`, `ms: ${shown}`);
 }
 
 function coldStart() {
@@ -191,13 +179,14 @@ try {
   await throughput('relaxed');
   await latency('full');
   await latency('relaxed');
-  await lateness();
+  await latenessOf(1_000);
+  await latenessOf(10_000);
   coldStart();
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
 if (withStore) {
-  console.log('\nThe store without Node, beside bare SQLite with the same schema and the same number of syncs:\n');
+  console.log('\nThe store without Node:\n');
   spawnSync('cargo', ['bench', '--no-default-features', '--bench', 'store', '--', String(jobs)], {
     stdio: ['ignore', 'inherit', 'ignore'],
   });
