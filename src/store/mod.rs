@@ -41,6 +41,7 @@ use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{JobId, NewJob, Status};
 use async_trait::async_trait;
+use std::collections::HashSet;
 use std::path::Path;
 use tokio::sync::watch;
 
@@ -176,6 +177,14 @@ pub trait Store: WebhookStore + TextStore + FigureStore + ProcessStore + AuditSt
 
     /// The claims an instance holds by the store's account.
     async fn claims_of(&self, instance: InstanceId) -> Result<Vec<(JobSeq, i64, Token)>>;
+
+    /// Tokens of those of these claims that the instance holds by the store's account. Its cost is that of the claims asked for,
+    /// where [`claims_of`](Self::claims_of) may have to step over what is claimed no more.
+    async fn held_among(&self, instance: InstanceId, claims: Vec<(JobSeq, i64, Token)>) -> Result<Vec<Token>> {
+        let asked: HashSet<Token> = claims.into_iter().map(|(_, _, token)| token).collect();
+        let held = self.claims_of(instance).await?.into_iter().map(|(_, _, token)| token);
+        Ok(held.filter(|token| asked.contains(token)).collect())
+    }
 
     /// Up to `limit` series with an occurrence to come or a run that goes on, by number, from after `after` on; paused ones are among
     /// them.

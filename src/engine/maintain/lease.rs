@@ -35,6 +35,11 @@ const TICKS_PER_WARNING: u64 = 10;
 /// Ticks between two comparisons while this process has nothing in hand and has claimed nothing.
 const TICKS_PER_COMPARISON: u64 = 10;
 
+/// How many times as long as it took to ask for all claims of this process they are not asked for again, at most
+/// [`MAX_COMPARISON_REST`]: where an old transaction keeps rows of earlier claims, the store steps over all of these.
+const COMPARISON_REST_FACTOR: u32 = 20;
+const MAX_COMPARISON_REST: Duration = Duration::from_secs(15);
+
 /// Times of the lease.
 #[derive(Clone, Copy, Debug)]
 pub struct LeaseTimes {
@@ -69,6 +74,8 @@ pub struct LeaseKeeper {
     /// Claims the store says are ours and this process knew nothing of, each with the latest round in which it can have been
     /// made. Whether its answer was lost is known when that round has ended.
     unknown_claims: HashMap<Token, RoundNumber>,
+    /// Until then, only what is in hand is compared with the store's account.
+    comparison_rest: Option<Instant>,
     warned_failure: bool,
     tick_count: u64,
 }
@@ -120,6 +127,7 @@ impl LeaseKeeper {
             untroubled_since: Some(Instant::now()),
             lease_over: false,
             unknown_claims: HashMap::new(),
+            comparison_rest: None,
             warned_failure: false,
             tick_count: 0,
         }
@@ -257,23 +265,30 @@ impl LeaseKeeper {
 
     /// Attempts the store no longer counts as ours are aborted; claims whose answer was lost are handed back.
     async fn reconcile(&mut self, instance: InstanceId) {
-        let active = self.in_flight.active_tokens(instance);
+        let active = self.in_flight.active(instance);
+        if self.comparison_rest.is_some_and(|rest| Instant::now() < rest) {
+            if !active.is_empty()
+                && let Ok(held) = self.context.store.held_among(instance, active.clone()).await
+            {
+                self.abort_all_but(&active, &held.into_iter().collect()).await;
+            }
+            return;
+        }
         let may_hold = !active.is_empty() || !self.unknown_claims.is_empty();
         // What it knows nothing of came from a claim that was not answered, or it is not the store's account any more.
         if !self.registration.take_unsettled_claims() && !may_hold && self.tick_count % TICKS_PER_COMPARISON != 1 {
             return;
         }
-        let Ok(claims) = self.context.store.claims_of(instance).await else {
+        let asked = Instant::now();
+        let claims = self.context.store.claims_of(instance).await;
+        let rest = (asked.elapsed() * COMPARISON_REST_FACTOR).min(MAX_COMPARISON_REST);
+        self.comparison_rest = Some(Instant::now() + rest);
+        let Ok(claims) = claims else {
             // As if something had been claimed: it has not been compared.
             return drop(self.registration.claiming());
         };
         let tokens: HashSet<Token> = claims.iter().map(|(_, _, token)| *token).collect();
-        for token in active.into_iter().filter(|token| !tokens.contains(token)) {
-            if let Some((job, run)) = self.in_flight.run_of(token) {
-                let reason = self.abort_reason(job, run).await;
-                self.in_flight.abort(token, reason);
-            }
-        }
+        self.abort_all_but(&active, &tokens).await;
         for (job, run, token) in self.lost_claims(claims) {
             let now = self.context.now();
             let completion = Completion {
@@ -286,6 +301,17 @@ impl LeaseKeeper {
                 outcome: RunOutcome::Released,
             };
             self.completions.submit(instance, completion).await;
+        }
+    }
+
+    /// Aborts those of the `active` attempts whose tokens the store does not count as ours.
+    async fn abort_all_but(&self, active: &[(JobSeq, i64, Token)], held: &HashSet<Token>) {
+        for (job, run, token) in active.iter().filter(|(.., token)| !held.contains(token)) {
+            // It may have ended meanwhile.
+            if self.in_flight.contains(*token) {
+                let reason = self.abort_reason(*job, *run).await;
+                self.in_flight.abort(*token, reason);
+            }
         }
     }
 

@@ -291,15 +291,15 @@ impl InFlightAttempts {
         self.state().entries.len()
     }
 
-    /// Tokens of attempts whose handler is still going, by this instance.
+    /// Job, run and token of attempts whose handler is still going, by this instance.
     #[must_use]
-    pub fn active_tokens(&self, instance: InstanceId) -> Vec<Token> {
+    pub fn active(&self, instance: InstanceId) -> Vec<(JobSeq, i64, Token)> {
         let state = self.state();
         let active = state
             .entries
             .iter()
             .filter(|(_, entry)| entry.abort.is_some() && entry.instance == instance);
-        active.map(|(token, _)| *token).collect()
+        active.map(|(token, entry)| (entry.job, entry.run, *token)).collect()
     }
 
     /// Public ids of the jobs of up to `most` attempts that are not finished.
@@ -333,13 +333,6 @@ impl InFlightAttempts {
     #[must_use]
     pub fn contains(&self, token: Token) -> bool {
         self.state().entries.contains_key(&token)
-    }
-
-    /// Job and run of an attempt that is not finished.
-    #[must_use]
-    pub fn run_of(&self, token: Token) -> Option<(JobSeq, i64)> {
-        let state = self.state();
-        state.entries.get(&token).map(|entry| (entry.job, entry.run))
     }
 
     /// A note on an attempt that is not finished.

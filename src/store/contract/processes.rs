@@ -202,6 +202,14 @@ pub async fn claims_of_an_instance_are_listed(s: &TestStore) {
         .map(|run| (run.job, run.run, run.token))
         .collect();
     assert_eq!(s.store.claims_of(process).await.unwrap(), claims);
+    let (job, run, token) = claims[1];
+    let asked = vec![
+        (job, run, token),
+        (job, run, crate::store::Token::new(token.get() + 100)),
+    ];
+    assert_eq!(s.store.held_among(process, asked.clone()).await.unwrap(), [token]);
+    let other = s.process().await;
+    assert_eq!(s.store.held_among(other, asked).await.unwrap(), []);
 }
 
 pub async fn only_runs_that_were_executed_crash_with_their_process(s: &TestStore) {

@@ -15,6 +15,7 @@ use tokio_postgres::Row;
 const SELECT_COUNTER_SUMS: &str = include_str!("sql/select_counter_sums.sql");
 const SELECT_COUNTERS_BY_ROUTE: &str = include_str!("sql/select_counters_by_route.sql");
 const SELECT_ROUTES_IN_STATES: &str = include_str!("sql/select_routes_in_states.sql");
+const SELECT_COUNTERS_OF_LIST: &str = include_str!("sql/select_counters_of_list.sql");
 const COMPACT_COUNTERS: &str = include_str!("sql/compact_counters.sql");
 const COUNT_BLOCKED: &str = include_str!("sql/count_blocked.sql");
 const COUNT_DUE: &str = include_str!("sql/count_due.sql");
@@ -30,6 +31,45 @@ pub(super) async fn stats(session: &Session, routes: Option<&[RouteId]>) -> DbRe
         }
     }
     Ok(stats)
+}
+
+/// What a list asks of the counters.
+pub(super) struct CountersOfList {
+    /// Of all routes.
+    pub(super) all: Stats,
+    /// Of the routes of the list.
+    pub(super) of_routes: Stats,
+    /// Those of them that have jobs in the wanted states, at most one more than were wanted.
+    pub(super) routes_in_states: Vec<RouteId>,
+}
+
+/// Statistics for a list of jobs in these states of these routes, or of all, and at most `most` and one routes that have such jobs.
+pub(super) async fn of_list(
+    session: &Session,
+    routes: Option<&[RouteId]>,
+    statuses: &[Status],
+    most: usize,
+) -> DbResult<CountersOfList> {
+    let mut found = CountersOfList {
+        all: Stats::default(),
+        of_routes: Stats::default(),
+        routes_in_states: Vec::new(),
+    };
+    let routes = routes.map(<[RouteId]>::to_vec);
+    let kinds: Vec<i32> = statuses.iter().map(|status| *status as i32).collect();
+    let rows = session
+        .query(SELECT_COUNTERS_OF_LIST, &[&routes, &kinds, &rows(most + 1)])
+        .await?;
+    for row in &rows {
+        let kind = i64::from(row.try_get::<_, i32>(0)?);
+        for (stats, column) in [(&mut found.all, 1), (&mut found.of_routes, 2)] {
+            if let Some(counter) = counters::of_kind(stats, kind) {
+                *counter += row.try_get::<_, i64>(column)?;
+            }
+        }
+        found.routes_in_states = row.try_get(3)?;
+    }
+    Ok(found)
 }
 
 /// Statistics of each route.

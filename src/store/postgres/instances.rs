@@ -32,6 +32,7 @@ const LOCK_DEAD_INSTANCE: &str = include_str!("sql/lock_dead_instance.sql");
 const LOCK_INSTANCE: &str = include_str!("sql/lock_instance.sql");
 const DELETE_INSTANCE: &str = include_str!("sql/delete_instance.sql");
 const SELECT_CLAIMS_OF_INSTANCE: &str = include_str!("sql/select_claims_of_instance.sql");
+const SELECT_HELD_AMONG: &str = include_str!("sql/select_held_among.sql");
 const SELECT_LAST_CLAIMS_OF_INSTANCE: &str = include_str!("sql/select_last_claims_of_instance.sql");
 
 /// Registers a process, under a number of the time and drawn at random: one of a sequence would be given twice by a server
@@ -217,6 +218,21 @@ pub(super) async fn claims_of(session: &Session, instance: InstanceId) -> DbResu
     rows.iter()
         .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
         .collect()
+}
+
+/// Tokens of those of these claims that the process still has, each found by its key.
+pub(super) async fn held_among(
+    session: &Session,
+    instance: InstanceId,
+    claims: &[(JobSeq, i64, Token)],
+) -> DbResult<Vec<Token>> {
+    let jobs: Vec<JobSeq> = claims.iter().map(|(job, ..)| *job).collect();
+    let runs: Vec<i64> = claims.iter().map(|(_, run, _)| *run).collect();
+    let tokens: Vec<Token> = claims.iter().map(|(.., token)| *token).collect();
+    let rows = session
+        .query(SELECT_HELD_AMONG, &[&instance, &jobs, &runs, &tokens])
+        .await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
 /// The last claims of a process, by token, and the place of each among all that it has; in the order of the jobs.

@@ -1,11 +1,12 @@
 //! Pages of jobs, newest first.
 //!
 //! Jobs in common states are found by scanning all jobs, newest first, until the page is full; jobs in rare states by the
-//! tables of their runs ([`super::in_states`]). The counters tell which is shorter, and of which routes there are jobs in the wanted
-//! states. Writes nothing. Invariant: a page contains every matching job
+//! tables of their runs ([`super::in_states`]). The counters tell which is shorter, of which routes there are jobs in the wanted
+//! states, and when the last of them has been found. Where an old transaction keeps dead rows in these tables, the scan comes first: who
+//! is queued or running is mostly new. Writes nothing. Invariant: a page contains every matching job
 //! between its cursors, however long that takes.
 
-use super::counters;
+use super::counters::{self, CountersOfList};
 use super::failure::DbResult;
 use super::in_states;
 use super::param::{Param, rows, storable};
@@ -23,6 +24,10 @@ const RARE_STATE_COST_FACTOR: i64 = 8;
 const CHUNK_JOBS: usize = 256;
 /// Jobs in other states that a scan passes before it looks into the tables of the wanted states: the newest jobs are of others.
 const MAX_PASSED_JOBS: usize = 1_024;
+/// The same while these tables are full of dead rows.
+const MAX_PASSED_JOBS_BEFORE_DEAD_ROWS: usize = 4_096;
+/// A table with more dead rows is full of them: to step over so many takes about as long as a page that is scanned for. Few in tests.
+const MANY_DEAD_ROWS: i64 = if cfg!(test) { 2_048 } else { 32_768 };
 /// Jobs that are taken from these tables first; each time after that eight times as many. Few in tests, so
 /// that these take more than one turn.
 const FIRST_TAKEN_JOBS: usize = if cfg!(test) { 64 } else { 4_096 };
@@ -62,6 +67,7 @@ const SELECT_FILTERED: &str = concat!(
     matches_filter!(),
     " ORDER BY seq DESC"
 );
+const SELECT_DEAD_ROWS: &str = include_str!("sql/select_dead_rows.sql");
 const COUNT_FAILING: &str = include_str!("sql/count_failing.sql");
 
 /// One page, and the number of all matches if it was asked for.
@@ -72,8 +78,9 @@ pub(super) async fn page(session: &Session, filter: &ListFilter) -> DbResult<Pag
     Ok(page)
 }
 
-async fn read_page(session: &Session, filter: &ListFilter) -> DbResult<Page> {
-    let numbers = counters::stats(session, filter.routes.as_deref()).await?;
+/// As [`page`], in a snapshot of the caller's.
+pub(super) async fn read_page(session: &Session, filter: &ListFilter) -> DbResult<Page> {
+    let numbers = counters_of(session, filter).await?;
     let total = match filter.count_up_to {
         Some(bound) => Some(total(session, filter, &numbers, bound).await?),
         None => None,
@@ -82,7 +89,7 @@ async fn read_page(session: &Session, filter: &ListFilter) -> DbResult<Page> {
         total,
         ..Page::default()
     };
-    if filter.limit == 0 || count_matching(filter, &numbers) == 0 {
+    if filter.limit == 0 || count_matching(filter, &numbers.of_routes) == 0 {
         return Ok(page);
     }
     let wanted = filter.offset.saturating_add(filter.limit).saturating_add(1);
@@ -125,9 +132,9 @@ async fn read_page(session: &Session, filter: &ListFilter) -> DbResult<Page> {
 /// Numbers of the jobs that match, newest first, by the cursor and limit of the filter.
 pub(super) async fn numbers(session: &Session, filter: &ListFilter) -> DbResult<Vec<JobSeq>> {
     session.snapshot().await?;
-    let numbers = counters::stats(session, filter.routes.as_deref()).await?;
+    let numbers = counters_of(session, filter).await?;
     let mut found = Vec::new();
-    if count_matching(filter, &numbers) > 0 {
+    if count_matching(filter, &numbers.of_routes) > 0 {
         let mut scan = JobScan::new(session, filter, &numbers, filter.limit).await?;
         while found.len() < filter.limit
             && let Some(chunk) = scan.next(session).await?
@@ -140,6 +147,10 @@ pub(super) async fn numbers(session: &Session, filter: &ListFilter) -> DbResult<
     Ok(found)
 }
 
+async fn counters_of(session: &Session, filter: &ListFilter) -> DbResult<CountersOfList> {
+    counters::of_list(session, filter.routes.as_deref(), &filter.statuses, MAX_MERGED_ROUTES).await
+}
+
 /// How many jobs can match, by the counters.
 fn count_matching(filter: &ListFilter, numbers: &Stats) -> i64 {
     let wanted = |status: &Status| filter.statuses.is_empty() || filter.statuses.contains(status);
@@ -147,14 +158,18 @@ fn count_matching(filter: &ListFilter, numbers: &Stats) -> i64 {
     counts.filter(|(status, _)| wanted(status)).map(|(_, n)| n).sum()
 }
 
-async fn total(session: &Session, filter: &ListFilter, numbers: &Stats, bound: usize) -> DbResult<usize> {
-    let by_counters = usize::try_from(count_matching(filter, numbers)).unwrap_or(0);
-    let counted = !filter.asks_for_last_run()
+/// Whether the filter asks for nothing that the counters do not count by.
+fn is_by_counters(filter: &ListFilter) -> bool {
+    !filter.asks_for_last_run()
         && filter.recurring.is_none()
         && filter.tags.is_empty()
         && filter.from.is_none()
-        && filter.to.is_none();
-    if counted || by_counters == 0 {
+        && filter.to.is_none()
+}
+
+async fn total(session: &Session, filter: &ListFilter, numbers: &CountersOfList, bound: usize) -> DbResult<usize> {
+    let by_counters = usize::try_from(count_matching(filter, &numbers.of_routes)).unwrap_or(0);
+    if is_by_counters(filter) || by_counters == 0 {
         return Ok(by_counters.min(bound));
     }
     if filter.asks_only_for_failing() {
@@ -187,29 +202,39 @@ struct JobScan<'a> {
     taken_next: Option<usize>,
     /// How many jobs are in the wanted states, of all routes.
     in_states: i64,
+    /// How many more jobs match, as far as the counters tell.
+    left: Option<i64>,
     /// Jobs in other states so far.
     passed: usize,
+    /// Of which so many are passed before the tables of the wanted states are looked into.
+    most_passed: usize,
     below: JobSeq,
     chunk: usize,
     done: bool,
 }
 
 impl<'a> JobScan<'a> {
-    async fn new(session: &Session, filter: &'a ListFilter, numbers: &Stats, wanted: usize) -> DbResult<Self> {
+    async fn new(session: &Session, filter: &'a ListFilter, numbers: &CountersOfList, wanted: usize) -> DbResult<Self> {
         let below = filter.before.unwrap_or(JobSeq::MAX);
         let rare = match filter.asks_for_last_run() || filter.recurring == Some(true) {
             true => Some(recurring(session, filter, below).await?.into_iter()),
             false => None,
         };
-        let is_rare = rare.is_none() && is_rare(session, filter, numbers, wanted).await?;
+        let mut is_rare = rare.is_none() && is_rare(filter, numbers, wanted);
+        let mut most_passed = MAX_PASSED_JOBS;
+        if is_rare && dead_rows(session, filter).await? > MANY_DEAD_ROWS {
+            (is_rare, most_passed) = (false, MAX_PASSED_JOBS_BEFORE_DEAD_ROWS);
+        }
         let mut scan = Self {
             filter,
-            routes: routes_in_states(session, filter).await?,
+            routes: routes_in_states(filter, numbers),
             tags: filter.tags.iter().map(|tag| storable(tag).into_owned()).collect(),
             rare,
             taken_next: None,
-            in_states: count_matching(filter, &counters::stats(session, None).await?),
+            in_states: count_matching(filter, &numbers.all),
+            left: is_by_counters(filter).then(|| count_matching(filter, &numbers.of_routes)),
             passed: 0,
+            most_passed,
             below,
             // Without a filter by state, no more than the page shows; otherwise more, since not all of them match.
             chunk: if filter.statuses.is_empty() {
@@ -259,7 +284,11 @@ impl<'a> JobScan<'a> {
                 .map(|stored_job| stored_job.job.seq)
                 .collect();
             self.passed += candidates.len() - found.len();
-            let is_lost = self.rare.is_none() && self.passed >= MAX_PASSED_JOBS && self.tags.is_empty();
+            if let Some(left) = &mut self.left {
+                *left -= rows(found.len());
+                self.done |= *left <= 0;
+            }
+            let is_lost = self.rare.is_none() && self.passed >= self.most_passed && self.tags.is_empty();
             if is_lost && !self.done && !filter.statuses.is_empty() {
                 self.take_from_states(session, FIRST_TAKEN_JOBS).await?;
             }
@@ -334,19 +363,13 @@ async fn recurring(session: &Session, filter: &ListFilter, below: JobSeq) -> DbR
 }
 
 /// The routes of the filter; of those with jobs in the wanted states alone, when these are few.
-async fn routes_in_states(session: &Session, filter: &ListFilter) -> DbResult<Option<Vec<RouteId>>> {
-    if filter.statuses.is_empty() || filter.asks_for_last_run() {
-        return Ok(filter.routes.clone());
+fn routes_in_states(filter: &ListFilter, numbers: &CountersOfList) -> Option<Vec<RouteId>> {
+    let found = &numbers.routes_in_states;
+    // Behind many jobs of other routes they are found by their states.
+    if filter.statuses.is_empty() || filter.asks_for_last_run() || found.len() > MAX_MERGED_ROUTES {
+        return filter.routes.clone();
     }
-    let mut routes = counters::routes_in(session, &filter.statuses).await?;
-    if let Some(wanted) = &filter.routes {
-        routes.retain(|route| wanted.contains(route));
-    }
-    match routes.len() <= MAX_MERGED_ROUTES {
-        true => Ok(Some(routes)),
-        // Behind many jobs of other routes they are found by their states.
-        false => Ok(filter.routes.clone()),
-    }
+    Some(found.clone())
 }
 
 fn matches_last_run(stored_job: &StoredJob, filter: &ListFilter) -> bool {
@@ -358,17 +381,19 @@ fn matches_last_run(stored_job: &StoredJob, filter: &ListFilter) -> bool {
 }
 
 /// Whether the tables of the wanted states are shorter than the scan to `wanted` matches.
-async fn is_rare(session: &Session, filter: &ListFilter, numbers: &Stats, wanted: usize) -> DbResult<bool> {
+fn is_rare(filter: &ListFilter, numbers: &CountersOfList, wanted: usize) -> bool {
     if filter.statuses.is_empty() {
-        return Ok(false);
+        return false;
     }
-    let all = counters::stats(session, None).await?;
-    let table = count_matching(filter, &all);
-    let jobs: i64 = if filter.routes.is_some() { numbers } else { &all }
-        .by_status
-        .iter()
-        .sum();
-    let per_match = jobs / count_matching(filter, numbers).max(1) + 1;
+    let jobs: i64 = numbers.of_routes.by_status.iter().sum();
+    let per_match = jobs / count_matching(filter, &numbers.of_routes).max(1) + 1;
     let wanted = i64::try_from(wanted).unwrap_or(i64::MAX);
-    Ok(table <= wanted.saturating_mul(per_match).saturating_mul(RARE_STATE_COST_FACTOR))
+    count_matching(filter, &numbers.all) <= wanted.saturating_mul(per_match).saturating_mul(RARE_STATE_COST_FACTOR)
+}
+
+/// How many dead rows there are in the tables of the wanted states, about.
+async fn dead_rows(session: &Session, filter: &ListFilter) -> DbResult<i64> {
+    let statuses: Vec<i32> = filter.statuses.iter().map(|status| *status as i32).collect();
+    let row = session.query_opt(SELECT_DEAD_ROWS, &[&statuses]).await?;
+    Ok(row.map_or(Ok(0), |row| row.try_get(0))?)
 }

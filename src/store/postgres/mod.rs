@@ -150,6 +150,8 @@ struct Inner {
     routes: RouteCache,
     /// Where the scans of claims start.
     scan_positions: ScanPositions,
+    /// How far retention has come.
+    sweep_positions: sweep::SweepPositions,
     changes: watch::Sender<u64>,
     watch_other_processes: watch::Sender<bool>,
     closed: AtomicBool,
@@ -289,6 +291,7 @@ impl PostgresStore {
             connector,
             routes: RouteCache::default(),
             scan_positions: ScanPositions::default(),
+            sweep_positions: sweep::SweepPositions::default(),
             changes: watch::Sender::new(0),
             watch_other_processes: watch::Sender::new(false),
             closed: AtomicBool::new(false),

@@ -22,7 +22,6 @@ const MAX_COUNTED_NUMBER: i64 = 1 << 40;
 const SELECT_ROUTE_IDS: &str = include_str!("sql/select_route_ids.sql");
 const INSERT_ROUTES: &str = include_str!("sql/insert_routes.sql");
 const SELECT_ROUTES_AFTER: &str = include_str!("sql/select_routes_after.sql");
-const SELECT_ROUTES_WITH_READY: &str = include_str!("sql/select_routes_with_ready.sql");
 pub(super) const SYNC_COMMIT: &str = include_str!("sql/sync_commit.sql");
 
 /// Names a route in the database.
@@ -203,10 +202,4 @@ fn read(row: &Row) -> DbResult<Route> {
         env: row.try_get(3)?,
         target: serde_json::from_str(&target).map_err(|_| damaged("a route with an unreadable target"))?,
     })
-}
-
-/// Routes that have rows in `ready`, found by skipping through its index.
-pub(super) async fn with_ready(session: &Session) -> DbResult<Vec<RouteId>> {
-    let rows = session.query(SELECT_ROUTES_WITH_READY, &[]).await?;
-    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }

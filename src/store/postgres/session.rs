@@ -24,8 +24,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
 /// The size of queue tables changes quickly, so the planner's statistics are often wrong; all rows are found by keys
-/// anyway. The server also ends transactions that a disconnected client has left open.
-pub(super) const SESSION_SETTINGS: &str = "enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off; \
+/// anyway; a bitmap would be made of all rows of a key, where the first ones by an index are wanted. The server also ends transactions that a disconnected client has left open.
+pub(super) const SESSION_SETTINGS: &str = "enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off; \
     SET plan_cache_mode = force_generic_plan; SET statement_timeout = '60s'; SET lock_timeout = '10s'; \
     SET idle_in_transaction_session_timeout = '15s'; SET search_path = pg_catalog, pg_temp; \
     SET default_transaction_isolation = 'read committed'";

@@ -150,6 +150,13 @@ impl Store for PostgresStore {
         }))
     }
 
+    async fn held_among(&self, instance: InstanceId, claims: Vec<(JobSeq, i64, Token)>) -> Result<Vec<Token>> {
+        let inner = self.inner_if_open()?;
+        Ok(with_session!(inner.general, WriteOptions::ENGINE, |session| {
+            instances::held_among(session, instance, &claims)
+        }))
+    }
+
     async fn save_notes(&self, notes: Vec<Note>) -> Result<()> {
         let inner = self.inner_if_open()?;
         with_session!(inner.general, WriteOptions::ENGINE, |session| notes::apply(
@@ -335,7 +342,7 @@ impl Store for PostgresStore {
     async fn ready_routes(&self) -> Result<Vec<RouteId>> {
         let inner = self.inner_if_open()?;
         Ok(with_session!(inner.general, WriteOptions::DEFAULT, |session| {
-            routes::with_ready(session)
+            counters::routes_in(session, &[Status::Queued])
         }))
     }
 
@@ -368,7 +375,11 @@ impl Store for PostgresStore {
         while deleted < limit {
             let most = (limit - deleted).min(sweep::MAX_JOBS_PER_STEP);
             let step = with_session!(inner.general, WriteOptions::LONG_RUNNING, |session| sweep::jobs(
-                session, retention, now, most
+                session,
+                &inner.sweep_positions,
+                retention,
+                now,
+                most
             ));
             deleted += step;
             if step < most {

@@ -158,6 +158,10 @@ impl Store for SealedStore {
         self.inner.claims_of(instance).await
     }
 
+    async fn held_among(&self, instance: InstanceId, claims: Vec<(JobSeq, i64, Token)>) -> Result<Vec<Token>> {
+        self.inner.held_among(instance, claims).await
+    }
+
     async fn series_after(&self, after: JobSeq, limit: usize) -> Result<Vec<SeriesSnapshot>> {
         self.inner.series_after(after, limit).await
     }

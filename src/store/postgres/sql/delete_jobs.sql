@@ -1,5 +1,5 @@
 WITH old AS MATERIALIZED (
-    SELECT ended, job FROM ductape.ended WHERE status = $1 AND ended < $2 ORDER BY ended, job LIMIT $3
+    SELECT ended, job FROM ductape.ended WHERE status = $1 AND ended < $2 AND (ended, job) > ($5, $6) ORDER BY ended, job LIMIT $3
 ), locked AS MATERIALIZED (
     SELECT jobs.seq, jobs.route, jobs.options, jobs.id, jobs.name, jobs.recurring, coalesce(jobs.due, jobs.created) AS due, old.ended
     FROM old JOIN ductape.jobs ON jobs.seq = old.job
@@ -48,4 +48,6 @@ WITH old AS MATERIALIZED (
 ), c AS (
     INSERT INTO ductape.counters (route, kind, n) SELECT gone.route, $1, -count(*) FROM gone GROUP BY gone.route
 )
-SELECT count(*) FROM gone
+SELECT (SELECT count(*) FROM gone), last.ended, last.job
+FROM (SELECT) AS one
+LEFT JOIN (SELECT ended, job FROM old ORDER BY ended DESC, job DESC LIMIT 1) AS last ON true
