@@ -1,12 +1,11 @@
 // Rates as bars, on a scale of powers of ten: a picture without a library.
 import { MEASURES } from './measures.mjs';
+import { escaped, svg, WIDTH } from './svg.mjs';
 
-const WIDTH = 760;
 const LABEL = 210;
 const BAR = 18;
 const GAP = 6;
 const TITLE = 34;
-const escaped = (text) => text.replace(/[&<>]/g, (sign) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;' })[sign]);
 
 /** An SVG with one group of bars for each measure that has a rate. */
 export function chart(results) {
@@ -32,6 +31,5 @@ export function chart(results) {
     }
     y += 10;
   }
-  const style = 'font: 12px system-ui, sans-serif; fill: #334155';
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${y}" role="img" aria-label="Jobs per second, logarithmic scale"><rect width="100%" height="100%" fill="#fff"/><g style="${style}">\n${parts.join('\n')}\n</g></svg>\n`;
+  return svg(y, 'Jobs per second, logarithmic scale', parts);
 }

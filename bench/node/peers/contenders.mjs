@@ -1,4 +1,7 @@
 // The contenders: the server that each needs, and what it guarantees when it acknowledges a job.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
 const sqlite = (place) => `sqlite:${place.file}`;
 const postgres = (place) => `${place.postgres}?schema=${place.name}`;
 
@@ -50,3 +53,11 @@ export const CONTENDERS = {
     load: async () => (await import('./queues/plainjob.mjs')).plainjob,
   },
 };
+
+/** The version that is measured. */
+export function versionOf(name) {
+  const file = CONTENDERS[name].package
+    ? join(import.meta.dirname, 'node_modules', CONTENDERS[name].package, 'package.json')
+    : join(import.meta.dirname, '../../../package.json');
+  return JSON.parse(readFileSync(file, 'utf8')).version;
+}

@@ -4,22 +4,12 @@
 // table also goes between its marks in docs/performance.md, and the chart to docs/benchmark.svg. Takes twenty
 // minutes, --quick three.
 import { execFile } from 'node:child_process';
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, fsyncSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import { chart } from './chart.mjs';
-import { CONTENDERS } from './contenders.mjs';
+import { CONTENDERS, versionOf } from './contenders.mjs';
 import { MEASURES, quantile } from './measures.mjs';
 import { publish } from './publish.mjs';
 import { cpuOf, findServers } from './servers.mjs';
@@ -128,13 +118,6 @@ function summary(runs) {
   const good = runs.filter(Boolean);
   if (good.length === 0) return null;
   return Object.fromEntries(Object.keys(good[0]).map((key) => [key, median(good.map((run) => run[key]))]));
-}
-
-function versionOf(name) {
-  const file = CONTENDERS[name].package
-    ? join(import.meta.dirname, 'node_modules', CONTENDERS[name].package, 'package.json')
-    : join(import.meta.dirname, '../../../package.json');
-  return JSON.parse(readFileSync(file, 'utf8')).version;
 }
 
 const has = (need) => need === 'file' || servers[need] !== undefined;

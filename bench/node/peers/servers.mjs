@@ -32,7 +32,8 @@ async function findRedis(folder) {
   return undefined;
 }
 
-async function findPostgres() {
+/** `undefined`: it does not answer. */
+export async function findPostgres() {
   const client = new pg.Client({ connectionString: POSTGRES });
   try {
     await client.connect();

@@ -1,6 +1,6 @@
 // Figures beside few and many waiting jobs as bars: if they are flat, the bars of a group are of one length.
+import { svg, WIDTH } from '../peers/svg.mjs';
 
-const WIDTH = 760;
 const LABEL = 210;
 const BAR = 18;
 const GAP = 6;
@@ -38,6 +38,5 @@ export function flatChart(results) {
     }
     y += 10;
   }
-  const style = 'font: 12px system-ui, sans-serif; fill: #334155';
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${y}" role="img" aria-label="Figures beside few and many waiting jobs"><rect width="100%" height="100%" fill="#fff"/><g style="${style}">\n${parts.join('\n')}\n</g></svg>\n`;
+  return svg(y, 'Figures beside few and many waiting jobs', parts);
 }

@@ -23,6 +23,7 @@ export function ductape({ storeOf, durability }) {
           queue.actions.handle(target, (job) => handler(job.input.body));
           await queue.start({ signals: false });
         },
+        list: (filter) => queue.jobs.list(filter),
         close: () => queue.close(),
       };
     },

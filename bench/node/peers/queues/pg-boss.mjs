@@ -1,10 +1,10 @@
-// pg-boss on PostgreSQL. It has no concurrency of its own: a batch of that size is taken at each poll.
+// pg-boss on PostgreSQL. It has no concurrency of its own: a batch of that size is taken at each poll, by each of `pollers`.
 import PgBoss from 'pg-boss';
 
 const QUEUE = 'send_welcome_email';
 
 export const pgBoss = {
-  async connect(place, { concurrency = 10 } = {}) {
+  async connect(place, { concurrency = 10, pollers = 1 } = {}) {
     const boss = new PgBoss({
       connectionString: place.postgres,
       schema: place.name,
@@ -19,9 +19,11 @@ export const pgBoss = {
       addMany: (payloads) => boss.insert(payloads.map((data) => ({ name: QUEUE, data }))),
       addAt: (payload, time) => boss.sendAfter(QUEUE, payload, {}, new Date(time)),
       async work(handler) {
-        await boss.work(QUEUE, { batchSize: concurrency, pollingIntervalSeconds: 0.5 }, (jobs) =>
-          Promise.all(jobs.map((job) => handler(job.data))),
-        );
+        for (let poller = 0; poller < pollers; poller++) {
+          await boss.work(QUEUE, { batchSize: concurrency, pollingIntervalSeconds: 0.5 }, (jobs) =>
+            Promise.all(jobs.map((job) => handler(job.data))),
+          );
+        }
       },
       close: () => boss.stop({ graceful: false, wait: true }),
     };
