@@ -123,6 +123,7 @@ macro_rules! store_contract {
             series_that_are_passed_over_are_left_out,
             a_claim_with_a_planner_brings_the_run_that_fell_due,
             recorded_gaps_can_be_cut_off,
+            a_gap_does_not_go_on_behind_what_was_settled,
             a_series_makes_runs_on_request,
             all_series_that_go_on_are_told_in_order_paused_ones_too,
             a_run_that_a_pause_makes_is_paused,

@@ -82,6 +82,11 @@ impl Settled {
             .unwrap_or_default()
     }
 
+    /// Whether it has points before `next_at`: those between that and what was accounted for last are kept.
+    fn lies_before(&self, next_at: Option<Millis>) -> bool {
+        next_at.is_some_and(|next_at| self.spans.iter().any(|(_, to)| *to < next_at))
+    }
+
     /// The same for a job that is paused or not: one that was paused by a version that did not say when was so from its next
     /// occurrence on.
     pub(in crate::store) fn of_paused(mut self, paused: bool) -> Self {
@@ -226,6 +231,8 @@ pub struct SeriesAdvance {
     pub after_live_runs: bool,
     /// What is accounted for from `next_at` on.
     pub settled: Settled,
+    /// Whether something that was settled lies between what was accounted for last and the occurrence that it moves on from.
+    pub behind_settled: bool,
 }
 
 impl SeriesAdvance {
@@ -238,7 +245,7 @@ impl SeriesAdvance {
     /// Whether this gap of it continues what was accounted for before, of a series that stood at `next_at`: nothing has another place
     /// in between. Within the advance, gaps that continue each other are one.
     pub(in crate::store) fn continues(&self, gap: &OccurrenceGap, next_at: Option<Millis>) -> bool {
-        next_at == Some(gap.first) && self.gaps.first() == Some(gap)
+        !self.behind_settled && next_at == Some(gap.first) && self.gaps.first() == Some(gap)
     }
 
     /// One that changes nothing of the series but its version.
@@ -253,6 +260,7 @@ impl SeriesAdvance {
             next_at: series.next_at,
             after_live_runs: false,
             settled: series.settled.clone(),
+            behind_settled: series.settled.lies_before(series.next_at),
         }
     }
 }

@@ -76,10 +76,13 @@ fn advance(
     next_at: Option<Millis>,
     after_live_runs: bool,
 ) -> SeriesAdvance {
+    // Those that lie between what is accounted for last and the next one are kept: a range of the history does not go on beyond them.
+    let ran = occurrences.last().map(|run| run.scheduled_at);
+    let last = gaps.last().map(|gap| gap.last).max(ran).or(series.next_at);
     let mut settled = series.settled.clone();
     settled
         .spans
-        .retain(|(_, to)| next_at.is_some_and(|next_at| *to >= next_at));
+        .retain(|(_, to)| next_at.is_some() && last.is_none_or(|last| *to >= last));
     SeriesAdvance {
         occurrences,
         gaps,

@@ -216,6 +216,43 @@ pub async fn a_claim_with_a_planner_brings_the_run_that_fell_due(s: &TestStore) 
     }
 }
 
+/// A range of the history holds nothing that has another place.
+pub async fn a_gap_does_not_go_on_behind_what_was_settled(s: &TestStore) {
+    let gap = |at| OccurrenceGap {
+        kind: GapKind::Misfire,
+        first: at,
+        last: at,
+        count: 1,
+    };
+    for (name, settled, gaps) in [
+        ("x", vec![], vec![(T0, T0 + 20, 2)]),
+        ("y", vec![(T0 + 10, T0 + 10)], vec![(T0 + 20, T0 + 20, 1), (T0, T0, 1)]),
+    ] {
+        s.add(series(name)).await;
+        let due = s.due_series(T0).await.remove(0);
+        let first = SeriesAdvance {
+            gaps: vec![gap(T0)],
+            occurrences: vec![],
+            settled: Settled {
+                spans: settled,
+                ..Settled::default()
+            },
+            ..step(&due, Some(T0 + 20))
+        };
+        s.store.advance(T0, vec![first]).await.unwrap();
+        let due = s.due_series(T0 + 20).await.remove(0);
+        let second = SeriesAdvance {
+            gaps: vec![gap(T0 + 20)],
+            occurrences: vec![],
+            ..step(&due, Some(T0 + 30_000))
+        };
+        s.store.advance(T0 + 20, vec![second]).await.unwrap();
+        let found = s.store.history(&id(name), 9).await.unwrap().unwrap().gaps;
+        let found: Vec<_> = found.iter().map(|gap| (gap.first, gap.last, gap.count)).collect();
+        assert_eq!(found, gaps, "{name}");
+    }
+}
+
 pub async fn recorded_gaps_can_be_cut_off(s: &TestStore) {
     s.add(series("x")).await;
     let gap = |first, last, count| OccurrenceGap {

@@ -350,6 +350,41 @@ fn a_process_that_died_inside_a_run_costs_no_occurrence() {
 }
 
 #[test]
+fn a_settled_point_behind_the_last_gap_is_remembered_until_the_next_one() {
+    let rule = Recurrence {
+        misfire: Misfire::Skip,
+        ..every(HOUR)
+    };
+    let settled = vec![(START + HOUR, START + HOUR)];
+    let series = SeriesSnapshot {
+        settled: Settled {
+            spans: settled.clone(),
+            ..Settled::default()
+        },
+        ..series(START, 0, 0)
+    };
+    // The first point is missed, the second has its place.
+    let first = plan(&rule, &series, START + HOUR + HOUR / 2);
+    assert_eq!(first.gaps, [gap(GapKind::Misfire, START, START, 1)]);
+    assert_eq!(
+        (first.next_at, &first.settled.spans),
+        (Some(START + 2 * HOUR), &settled)
+    );
+    assert!(!first.behind_settled);
+    let behind = SeriesSnapshot {
+        next_at: first.next_at,
+        settled: first.settled,
+        ..series
+    };
+    let second = plan(&rule, &behind, START + 3 * HOUR + HOUR / 2);
+    assert_eq!(
+        second.gaps,
+        [gap(GapKind::Misfire, START + 2 * HOUR, START + 3 * HOUR, 2)]
+    );
+    assert!(second.behind_settled && second.settled.spans.is_empty());
+}
+
+#[test]
 fn settled_points_are_passed_over_without_a_word() {
     let series = SeriesSnapshot {
         settled: Settled {
