@@ -98,9 +98,11 @@ impl ScanPositions {
         let mut state = self.state();
         let began = Instant::now();
         // Runs that run alone are few, and found by an index of their own.
-        let start = match params.suspect {
-            true => Start::Head,
-            false => state.start_at(began),
+        let start = match params.slots {
+            _ if params.suspect => Start::Head,
+            // It only moves what is due, and looks for none of what was missed.
+            0 if state.rest.is_some() => Start::Reached,
+            _ => state.start_at(began),
         };
         let low = Arc::new(AtomicI64::new(i64::MAX));
         state.active_scans.retain(|start_scan| start_scan.strong_count() > 0);
