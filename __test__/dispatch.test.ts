@@ -234,6 +234,20 @@ describe('dispatchMany', () => {
       expect(started).toEqual(Array.from({ length: 1_502 }, (_, n) => n - 1));
     });
 
+    it('has the schedules of its jobs count from the dispatch', async () => {
+      const { ductape } = await opened();
+      const entries = numbered(600, () => ({ schedule: { delay: 1_000 } }));
+      Object.defineProperty(entries[599], 'tags', {
+        enumerable: true,
+        get: () => {
+          const until = performance.now() + 50;
+          while (performance.now() < until);
+        },
+      });
+      const results = await ductape.features.dispatchMany(entries as never);
+      expect(new Set(results.map(({ scheduled_at }) => scheduled_at)).size).toBe(1);
+    });
+
     it('stores nothing when it cannot be written to its end, and is no part of the next one', async () => {
       const { ductape, others } = await opened();
       const failing = numbered(1_500);

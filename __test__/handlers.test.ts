@@ -662,6 +662,42 @@ describe('the number of concurrent runs', () => {
     expect(state.most).toBe(10);
   });
 
+  it.each([1, 2])(
+    'of a handler that is limited to %i reaches that with a backlog, without a pause',
+    async (concurrency) => {
+      const ductape = create({ worker: { concurrency: 10 } });
+      ductape.features.define('limited', () => new Promise((resolve) => setTimeout(resolve, 3)), { concurrency });
+      const elapsed = stopwatch();
+      const jobs = await ductape.features.dispatchMany(Array.from({ length: 30 }, () => job('limited')));
+      await Promise.all(jobs.map(({ job_id }) => ductape.jobs.wait(job_id)));
+      for (let n = 0; n < 10; n++) {
+        const { job_id } = await ductape.features.dispatch(job('limited'));
+        await ductape.features.dispatch(job('limited'));
+        await ductape.jobs.wait(job_id);
+      }
+      // A look once a second would take 15 s at least.
+      expect(elapsed()).toBeLessThan(7_000);
+    },
+  );
+
+  it('of others is not held up by a handler that has none of its own slots left', async () => {
+    const ductape = create({ worker: { concurrency: 10 } });
+    const busy = deferred();
+    ductape.features.define('busy', () => busy.promise, { concurrency: 1 });
+    ductape.features.define('quick', () => {});
+    const { job_id } = await ductape.features.dispatch(job('busy'));
+    await eventually(async () => expect((await ductape.jobs.get(job_id)).status).toBe('running'));
+    const elapsed = stopwatch();
+    for (let n = 0; n < 20; n++) {
+      const jobs = await ductape.features.dispatchMany(Array.from({ length: 6 }, () => job('quick')));
+      await Promise.all(jobs.map((each) => ductape.jobs.wait(each.job_id)));
+    }
+    // Looks once a second would take 10 s on average.
+    expect(elapsed()).toBeLessThan(5_000);
+    busy.resolve();
+    await ductape.jobs.wait(job_id);
+  });
+
   it("is bounded by the handler's concurrency, which leaves the other slots to others", async () => {
     const ductape = create({ worker: { concurrency: 5 } });
     const { state, handler, open } = gate();

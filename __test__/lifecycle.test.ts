@@ -211,6 +211,18 @@ describe('close', () => {
 });
 
 describe('drain', () => {
+  it('that is not done when the instance is closed rejects', async () => {
+    const ductape = create({ worker: { concurrency: 1 } });
+    ductape.features.define('slow', () => new Promise((resolve) => setTimeout(resolve, 100)));
+    await ductape.start();
+    await ductape.features.dispatchMany(Array.from({ length: 200 }, () => job('slow')));
+    const drained = ductape.drain();
+    const rejected = rejection(drained);
+    await eventually(async () => expect((await ductape.jobs.getStats()).completed).toBeGreaterThan(0));
+    await ductape.close({ timeout: 10 });
+    expect((await rejected).code).toBe('CLOSED');
+  });
+
   it('runs what is due and reports it', async () => {
     const ductape = create();
     let ran = 0;

@@ -41,6 +41,9 @@ async function within(ms, promise) {
   }
 }
 
+/** What the wall clock says at 0 of the log's clock. */
+const timeOfDayAtZero = () => Date.now() - Number(now() / 1_000n);
+
 export class Round {
   #plan;
   #place;
@@ -83,7 +86,9 @@ export class Round {
       await this.#comesToRest(ductape);
       await this.#end();
       const account = Account.read(await readFile(this.#log, 'utf8'));
-      this.#violations.push(...(await examine(account, ductape, { start, end, series: SERIES })));
+      this.#violations.push(
+        ...(await examine(account, ductape, { start, end, series: SERIES, began: timeOfDayAtZero() })),
+      );
       if (this.#violations.length === 0) this.#violations.push(...(await place.examine()));
     };
     try {
@@ -134,7 +139,7 @@ export class Round {
       name,
       seed: this.#plan.seed * 31 + this.#started,
       relaxed: this.#plan.relaxed[number],
-      began: Date.now() - Number(now() / 1_000n),
+      began: timeOfDayAtZero(),
       since: this.#since,
       ...ROLES[number],
     };

@@ -131,9 +131,9 @@ impl Intake {
             return Err(failure.to_error());
         }
         let size = batch.text.len();
-        let before = self.task.queued_dispatches.bytes.fetch_add(size, Ordering::AcqRel)
-            + self.task.lists.bytes_besides(&batch.text);
-        if before > 0 && before + size > MAX_QUEUED_BYTES {
+        let (in_parts, others) = self.task.lists.bytes(&batch.text);
+        let before = self.task.queued_dispatches.bytes.fetch_add(size, Ordering::AcqRel) + others;
+        if before > 0 && before + in_parts + size > MAX_QUEUED_BYTES {
             self.task.queued_dispatches.bytes.fetch_sub(size, Ordering::AcqRel);
             drop(self.task.lists.take_ended_in(&batch.text));
             let message =

@@ -3,7 +3,7 @@
 use super::engine::{Engine, FLUSH_TIMEOUT};
 use super::handler::AbortReason;
 use crate::cron::MAX_INSTANT_MS;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use serde::Serialize;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -83,6 +83,9 @@ impl Engine {
     async fn wait_drained(&self, due_by: i64, deadline: Option<Instant>) -> Result<bool> {
         loop {
             self.check_running()?;
+            if *self.stopping.borrow() && self.instance().is_none() {
+                return Err(Error::closed());
+            }
             let changed = self.in_flight.changed.notified();
             let relayed = self.outbox_relay.relay_pending().await.ok();
             // Between two rounds: within one, a run may be claimed and not begun.

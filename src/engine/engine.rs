@@ -88,7 +88,7 @@ pub struct Engine {
     supervisor: Supervisor,
     /// Why the services will not be started again.
     failure: watch::Sender<Option<ServiceFailure>>,
-    stopping: watch::Sender<bool>,
+    pub(super) stopping: watch::Sender<bool>,
     started: tokio::sync::Mutex<bool>,
     others_watched: AtomicUsize,
     /// The process is about to end by a failure.

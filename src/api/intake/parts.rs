@@ -8,7 +8,7 @@ use crate::clock::Millis;
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::Namespace;
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use tokio::sync::oneshot;
 
 /// Some entries of a list, without gaps.
@@ -24,19 +24,32 @@ pub struct ListPart {
     pub text: String,
 }
 
+/// Lists that are read by threads of their own at a time: beyond that, a list is read when its end has come.
+const MAX_THREADS: usize = 2;
+
 /// Lists of which parts have come.
 #[derive(Default)]
-pub(super) struct PartialLists(Mutex<HashMap<u64, PartialList>>);
+pub(super) struct PartialLists {
+    lists: Mutex<HashMap<u64, PartialList>>,
+    threads: Arc<()>,
+}
 
 impl PartialLists {
     fn lists(&self) -> MutexGuard<'_, HashMap<u64, PartialList>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lists.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes the next part of a list. `reading`: what it can be read with at once, if that is known.
     pub(super) fn add(&self, part: ListPart, reading: impl FnOnce() -> Option<(Defaults, Millis)>) {
         let mut lists = self.lists();
-        let list = lists.entry(part.list).or_insert_with(|| PartialList::new(reading()));
+        let list = lists.entry(part.list).or_insert_with(|| {
+            let is_free = Arc::strong_count(&self.threads) <= MAX_THREADS;
+            let reading = is_free.then(reading).flatten();
+            PartialList::new(
+                reading
+                    .and_then(|(defaults, now)| ReadingThread::start(defaults, now, Some(Arc::clone(&self.threads)))),
+            )
+        });
         list.add(part);
     }
 
@@ -45,15 +58,15 @@ impl PartialLists {
         self.lists().remove(&list);
     }
 
-    /// Bytes of all parts that have come, but of those lists that end in `text`, the lines of a batch.
-    pub(super) fn bytes_besides(&self, text: &str) -> usize {
+    /// Bytes of the parts that have come of those lists that end in `text`, the lines of a batch, and of all others.
+    pub(super) fn bytes(&self, text: &str) -> (usize, usize) {
         let lists = self.lists();
         if lists.is_empty() {
-            return 0;
+            return (0, 0);
         }
         let own = ended_in(text).filter_map(|number| lists.get(&number));
         let own: usize = own.map(|list| list.bytes).sum();
-        lists.values().map(|list| list.bytes).sum::<usize>() - own
+        (own, lists.values().map(|list| list.bytes).sum::<usize>() - own)
     }
 
     /// Takes the lists that end in `text`, the lines of a batch.
@@ -111,34 +124,54 @@ enum Parts {
 }
 
 struct ReadingThread {
-    parts: mpsc::Sender<ListPart>,
+    parts: mpsc::Sender<Message>,
     entries: oneshot::Receiver<ParsedEntries>,
-    /// Their time.
-    now: Millis,
+}
+
+enum Message {
+    Part(ListPart),
+    /// All have come, at this time.
+    End(Millis),
+}
+
+/// A part, as far as it was read before the end came.
+enum EarlyPart {
+    Read(ParsedEntries),
+    /// Its jobs have schedules, which count from the time of the dispatch.
+    Scheduled(ListPart),
 }
 
 impl ReadingThread {
-    fn start(defaults: Defaults, now: Millis) -> Option<Self> {
-        let (parts, received) = mpsc::channel::<ListPart>();
+    /// `counted`: what is held as long as the thread is there. `None`: there is no thread to be had.
+    fn start(defaults: Defaults, now: Millis, counted: Option<Arc<()>>) -> Option<Self> {
+        let (parts, received) = mpsc::channel();
         let (sender, entries) = oneshot::channel();
         let read = move || {
-            let mut all = ParsedEntries::default();
-            for part in received {
-                all = all.append(read(&part, &defaults, now));
+            let _counted = counted;
+            let mut early = Vec::new();
+            for message in received {
+                match message {
+                    Message::Part(part) if part.text.contains("\"schedule\"") => early.push(EarlyPart::Scheduled(part)),
+                    Message::Part(part) => early.push(EarlyPart::Read(read(&part, &defaults, now))),
+                    Message::End(end) => return drop(sender.send(all(early, &defaults, (now, end)))),
+                }
             }
-            drop(sender.send(all));
         };
-        // Without a thread to be had they are read when all have come.
         std::thread::Builder::new()
             .name("ductape-read".to_owned())
             .spawn(read)
             .is_ok()
-            .then_some(Self { parts, entries, now })
+            .then_some(Self { parts, entries })
     }
 
-    /// The entries of all parts; `None`: the thread has ended by a panic.
-    async fn finish(self) -> Option<ParsedEntries> {
-        drop(self.parts);
+    /// A thread that has died is found when the list ends.
+    fn take(&self, message: Message) {
+        drop(self.parts.send(message));
+    }
+
+    /// The entries of all parts, as of the time `now`; `None`: the thread has ended by a panic.
+    async fn finish(self, now: Millis) -> Option<ParsedEntries> {
+        self.take(Message::End(now));
         self.entries.await.ok()
     }
 }
@@ -147,9 +180,20 @@ fn read(part: &ListPart, defaults: &Defaults, now: Millis) -> ParsedEntries {
     ParsedEntries::of_list(part.namespace, &part.text, part.offset, defaults, now)
 }
 
+/// Those that were read at one time as of another, at which the others are read.
+fn all(early: Vec<EarlyPart>, defaults: &Defaults, (began, now): (Millis, Millis)) -> ParsedEntries {
+    let parts = early.into_iter().map(|part| match part {
+        EarlyPart::Read(mut entries) => {
+            entries.retime(began, now);
+            entries
+        }
+        EarlyPart::Scheduled(part) => read(&part, defaults, now),
+    });
+    parts.fold(ParsedEntries::default(), ParsedEntries::append)
+}
+
 impl PartialList {
-    fn new(reading: Option<(Defaults, Millis)>) -> Self {
-        let thread = reading.and_then(|(defaults, now)| ReadingThread::start(defaults, now));
+    fn new(thread: Option<ReadingThread>) -> Self {
         Self {
             bytes: 0,
             parts: thread.map_or_else(|| Parts::Kept(Vec::new()), Parts::Read),
@@ -159,8 +203,7 @@ impl PartialList {
     fn add(&mut self, part: ListPart) {
         self.bytes += part.text.len();
         match &mut self.parts {
-            // A thread that has died is found when the list ends.
-            Parts::Read(thread) => drop(thread.parts.send(part)),
+            Parts::Read(thread) => thread.take(Message::Part(part)),
             Parts::Kept(parts) => parts.push(part),
         }
     }
@@ -172,9 +215,9 @@ impl PartialList {
     async fn finish(self, defaults: &Defaults, now: Millis) -> Result<ParsedEntries> {
         let thread = match self.parts {
             Parts::Read(thread) => thread,
-            Parts::Kept(parts) => match ReadingThread::start(defaults.clone(), now) {
+            Parts::Kept(parts) => match ReadingThread::start(defaults.clone(), now, None) {
                 Some(thread) => {
-                    parts.into_iter().for_each(|part| drop(thread.parts.send(part)));
+                    parts.into_iter().for_each(|part| thread.take(Message::Part(part)));
                     thread
                 }
                 None => {
@@ -183,10 +226,7 @@ impl PartialList {
                 }
             },
         };
-        let began = thread.now;
-        let mut entries = thread.finish().await.ok_or_else(unreadable)?;
-        entries.retime(began, now);
-        Ok(entries)
+        thread.finish(now).await.ok_or_else(unreadable)
     }
 }
 
@@ -250,20 +290,43 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_to_run_at_another_time_keeps_it() {
+    async fn schedules_count_from_the_end_of_the_list() {
+        for (schedule, due) in [
+            (r#"{"start_at":250}"#, 250),
+            (r#"{"delay":1000}"#, 1_200),
+            (r#"{"every":500}"#, 200),
+        ] {
+            let lists = PartialLists::default();
+            let scheduled = ListPart {
+                text: format!(r#"[{JOB},{{"product":"p","env":"e","tag":"f","input":{{}},"schedule":{schedule}}}]"#),
+                ..part(7, 0)
+            };
+            lists.add(scheduled, || Some((Defaults::default(), 100)));
+            lists.add(part(7, 2), || None);
+            let ended = ReadLists::read(lists.take_ended_in("features parts 7 []"), &Defaults::default(), 200).await;
+            let ready = read(ended, "features parts 7 []", 200).ready.into_iter().next();
+            let Some(Unit::List(1, dispatches)) = ready else {
+                panic!("no list")
+            };
+            let times: Vec<_> = dispatches.iter().map(|dispatch| dispatch.job.due).collect();
+            assert_eq!(times, [Some(200), Some(due), Some(200), Some(200)], "{schedule}");
+        }
+    }
+
+    #[test]
+    fn few_lists_have_threads_at_a_time() {
         let lists = PartialLists::default();
-        let text = r#"[{"product":"p","env":"e","tag":"f","input":{},"schedule":{"start_at":150}}]"#;
-        let scheduled = ListPart {
-            text: text.to_owned(),
-            ..part(7, 0)
-        };
-        lists.add(scheduled, || Some((Defaults::default(), 100)));
-        let ended = ReadLists::read(lists.take_ended_in("features parts 7 []"), &Defaults::default(), 200).await;
-        let ready = read(ended, "features parts 7 []", 200).ready.into_iter().next();
-        let Some(Unit::List(1, dispatches)) = ready else {
-            panic!("no list")
-        };
-        assert_eq!(dispatches[0].job.due, Some(150));
+        for list in 0..9 {
+            lists.add(part(list, 0), || Some((Defaults::default(), 100)));
+        }
+        let is_read = |list: &&PartialList| matches!(list.parts, Parts::Read(_));
+        assert_eq!(lists.lists().values().filter(is_read).count(), MAX_THREADS);
+        for list in 0..9 {
+            lists.forget(list);
+        }
+        while Arc::strong_count(&lists.threads) > 1 {
+            std::thread::yield_now();
+        }
     }
 
     #[test]
@@ -281,11 +344,11 @@ mod tests {
         for list in [1, 2, 2] {
             lists.add(part(list, 0), || None);
         }
-        assert_eq!(lists.bytes_besides("features one {}"), 3 * bytes);
-        assert_eq!(lists.bytes_besides("features one {}\nfeatures parts 2 []"), bytes);
+        assert_eq!(lists.bytes("features one {}"), (0, 3 * bytes));
+        assert_eq!(lists.bytes("features one {}\nfeatures parts 2 []"), (2 * bytes, bytes));
         lists.forget(1);
-        assert_eq!(lists.bytes_besides("features one {}"), 2 * bytes);
+        assert_eq!(lists.bytes("features one {}"), (0, 2 * bytes));
         assert_eq!(lists.take_ended_in("features parts 2 []").len(), 1);
-        assert_eq!(lists.bytes_besides("features one {}"), 0);
+        assert_eq!(lists.bytes("features one {}"), (0, 0));
     }
 }

@@ -208,8 +208,7 @@ impl Claimer {
         let group_slots = served.group_slots(holds);
         let slots = self.slots_to_claim(turn, &group_slots)?;
         // Those that are only put off for a while are no reason to wait for a slot.
-        let is_full = || group_slots.contains(&0) && served.group_slots(Holds::Passed).contains(&0);
-        let some_full = slots == 0 || is_full();
+        let limits = Limits::of(&group_slots, &served.group_slots(Holds::Passed));
         let params = ClaimParams {
             passed_over: self.incomputable.all(),
             planner: self.planner(now),
@@ -223,7 +222,7 @@ impl Claimer {
             holds,
             known,
             slots,
-            some_full,
+            limits,
             begun: 0,
         };
         Some((params, asked))
@@ -238,13 +237,13 @@ impl Claimer {
             holds,
             known,
             slots,
-            some_full,
+            limits,
             begun,
         } = asked;
         self.context.failpoints.pass("claimer");
         let has_new_routes = claimed.newest_route != known;
         let started = begun + claimed.runs.len();
-        let all_full = some_full || started >= slots;
+        let all_full = limits.all_full || slots == 0 || started >= slots;
         for run in claimed.runs {
             self.executor.start(instance, run);
         }
@@ -261,7 +260,7 @@ impl Claimer {
                 (false, true) => NextClaim::WhenSlotFrees { due },
                 (false, false) => NextClaim::WhenChanged {
                     due,
-                    or_slot_frees: internal.full,
+                    or_slot_frees: internal.full || limits.may_be_full(started),
                 },
             },
         })
@@ -453,6 +452,32 @@ fn params(now: Millis, instance: InstanceId, served: ServedRoutes, slots: usize)
     }
 }
 
+/// What handlers with limits of their own had free when a claim was made for them.
+struct Limits {
+    /// There is nobody else, and they have nothing free.
+    all_full: bool,
+    /// One of them has nothing free.
+    some_full: bool,
+    /// The fewest that one of the others had free.
+    fewest: Option<usize>,
+}
+
+impl Limits {
+    /// `now`: what may be claimed for each group of handlers; `passed`: the same, but for those that are put off for a while.
+    fn of(now: &[usize], passed: &[usize]) -> Self {
+        Self {
+            all_full: !passed.is_empty() && passed.iter().all(|free| *free == 0),
+            some_full: passed.contains(&0),
+            fewest: now.iter().copied().filter(|free| (1..usize::MAX).contains(free)).min(),
+        }
+    }
+
+    /// Whether one may have nothing free after so many runs were started, so that a slot which is freed is a reason to claim.
+    fn may_be_full(&self, started: usize) -> bool {
+        self.some_full || self.fewest.is_some_and(|fewest| started >= fewest)
+    }
+}
+
 /// What a claim was made for.
 pub(super) struct AskedClaim {
     pub(super) instance: InstanceId,
@@ -462,7 +487,7 @@ pub(super) struct AskedClaim {
     /// The newest route that was known.
     pub(super) known: RouteMark,
     slots: usize,
-    some_full: bool,
+    limits: Limits,
     /// Runs of it that were started before the rest of the round.
     pub(super) begun: usize,
 }
