@@ -195,6 +195,8 @@ class Bridge {
       const ticket = this.#addTicket(span === undefined ? { resolve, reject } : span.settling(resolve, reject));
       const line = dispatchLine(namespace, form, text);
       this.#dispatches.add(ticket, span?.trace === undefined ? line : tracedLine(span.trace, line));
+      // The rest has crossed already; a program that blocks its event loop now need not hold it up.
+      if (form === DISPATCH_FORM.PARTS) this.#dispatches.flush();
     });
   }
 
