@@ -128,6 +128,7 @@ impl Intake {
     /// `RATE_LIMITED` when too much waits already, `STORE_ERROR` when the task has failed for good.
     pub fn submit(&self, batch: DispatchBatch) -> Result<()> {
         if let Some(failure) = self.task.failure.get() {
+            drop(self.task.lists.take_ended_in(&batch.text));
             return Err(failure.to_error());
         }
         let size = batch.text.len();

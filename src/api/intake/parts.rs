@@ -146,20 +146,20 @@ impl ReadingThread {
     fn start(defaults: Defaults, now: Millis, counted: Option<Arc<()>>) -> Option<Self> {
         let (parts, received) = mpsc::channel();
         let (sender, entries) = oneshot::channel();
-        let read = move || {
+        let work = move || {
             let _counted = counted;
             let mut early = Vec::new();
             for message in received {
                 match message {
                     Message::Part(part) if part.text.contains("\"schedule\"") => early.push(EarlyPart::Scheduled(part)),
                     Message::Part(part) => early.push(EarlyPart::Read(read(&part, &defaults, now))),
-                    Message::End(end) => return drop(sender.send(all(early, &defaults, (now, end)))),
+                    Message::End(end) => return drop(sender.send(entries_of(early, &defaults, (now, end)))),
                 }
             }
         };
         std::thread::Builder::new()
             .name("ductape-read".to_owned())
-            .spawn(read)
+            .spawn(work)
             .is_ok()
             .then_some(Self { parts, entries })
     }
@@ -180,8 +180,8 @@ fn read(part: &ListPart, defaults: &Defaults, now: Millis) -> ParsedEntries {
     ParsedEntries::of_list(part.namespace, &part.text, part.offset, defaults, now)
 }
 
-/// Those that were read at one time as of another, at which the others are read.
-fn all(early: Vec<EarlyPart>, defaults: &Defaults, (began, now): (Millis, Millis)) -> ParsedEntries {
+/// The entries of all parts as of `now`: those that were read when the list `began`, and those that are read now.
+fn entries_of(early: Vec<EarlyPart>, defaults: &Defaults, (began, now): (Millis, Millis)) -> ParsedEntries {
     let parts = early.into_iter().map(|part| match part {
         EarlyPart::Read(mut entries) => {
             entries.retime(began, now);

@@ -8,7 +8,7 @@ use super::gate::ClaimGate;
 use super::incomputable::IncomputableSeries;
 use super::prefetch;
 use super::recurrence;
-use super::round::{NextClaim, Round};
+use super::round::{Limits, NextClaim, Round};
 use super::routes::Routes;
 use super::routing::{Holds, Routing, ServedRoutes};
 use super::suspects::{Suspects, Turn};
@@ -449,32 +449,6 @@ fn params(now: Millis, instance: InstanceId, served: ServedRoutes, slots: usize)
         suspect: false,
         passed_over: Arc::default(),
         planner: None,
-    }
-}
-
-/// What handlers with limits of their own had free when a claim was made for them.
-struct Limits {
-    /// There is nobody else, and they have nothing free.
-    all_full: bool,
-    /// One of them has nothing free.
-    some_full: bool,
-    /// The fewest that one of the others had free.
-    fewest: Option<usize>,
-}
-
-impl Limits {
-    /// `now`: what may be claimed for each group of handlers; `passed`: the same, but for those that are put off for a while.
-    fn of(now: &[usize], passed: &[usize]) -> Self {
-        Self {
-            all_full: !passed.is_empty() && passed.iter().all(|free| *free == 0),
-            some_full: passed.contains(&0),
-            fewest: now.iter().copied().filter(|free| (1..usize::MAX).contains(free)).min(),
-        }
-    }
-
-    /// Whether one may have nothing free after so many runs were started, so that a slot which is freed is a reason to claim.
-    fn may_be_full(&self, started: usize) -> bool {
-        self.some_full || self.fewest.is_some_and(|fewest| started >= fewest)
     }
 }
 
